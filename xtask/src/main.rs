@@ -1,0 +1,3 @@
+//! Build, check, test, bench and demo.
+
+fn main() {}
