@@ -1,1 +1,4 @@
 //! The node agent.
+
+pub mod dataplane;
+pub mod desired;

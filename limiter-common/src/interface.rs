@@ -45,6 +45,8 @@ impl Interface {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Zone {
+    /// Hash of the zone's name; zero for a free number. Read by user space only.
+    pub entity: u64,
     /// Ranges in use, from the front.
     pub ranges: u64,
     /// The ranges.

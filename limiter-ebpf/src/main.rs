@@ -1,6 +1,6 @@
 //! The kernel programs. They know ids, rates and counters; no names, plans or money.
 //!
-//! `up` sits at tc ingress and `down` at tc egress of the instance-facing interfaces. Read on in
+//! `limiter_up` sits at tc ingress and `limiter_down` at tc egress of the instance-facing interfaces. Read on in
 //! [`limiter`] for the order of decisions.
 #![no_std]
 #![no_main]
@@ -22,13 +22,13 @@ use limiter_common::meter::Direction;
 
 /// From the instance to the Internet.
 #[classifier]
-pub fn up(ctx: TcContext) -> i32 {
+pub fn limiter_up(ctx: TcContext) -> i32 {
     limiter::run(&ctx, Direction::Up)
 }
 
 /// From the Internet to the instance.
 #[classifier]
-pub fn down(ctx: TcContext) -> i32 {
+pub fn limiter_down(ctx: TcContext) -> i32 {
     limiter::run(&ctx, Direction::Down)
 }
 

@@ -1,0 +1,210 @@
+//! The meters and their owners, mapped into the agent: reading is a memory scan, a limit change a store.
+
+use std::os::fd::BorrowedFd;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use limiter_common::meter::{Control, Direction, Meter, Owner, index};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+use super::DataPlaneError;
+
+/// The `METERS` and `OWNERS` arrays of a node.
+pub struct MeterArray {
+    meters: Mapping<MeterWords>,
+    owners: Mapping<OwnerWords>,
+}
+
+/// Limit of one direction of a slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Limit {
+    /// Ticks a byte costs, as of [`limiter_common::cost::per_byte`]; zero for no limit.
+    pub cost_per_byte: u64,
+    /// Word of the [`Control`]: bound and flags.
+    pub control: u64,
+}
+
+impl MeterArray {
+    /// Maps both arrays, which have room for `slots` slots.
+    pub(super) fn map(meters: BorrowedFd<'_>, owners: BorrowedFd<'_>, slots: u32) -> Result<Self, DataPlaneError> {
+        Ok(Self {
+            meters: Mapping::new("METERS", meters, slots as usize * 2)?,
+            owners: Mapping::new("OWNERS", owners, slots as usize)?,
+        })
+    }
+
+    /// Slots there are, slot 0 included.
+    pub fn slots(&self) -> u32 {
+        self.owners.len as u32
+    }
+
+    /// Reads a meter. Words are read one by one while the kernel counts, so two of them may be a
+    /// packet apart; each is exact.
+    pub fn read(&self, slot: u32, direction: Direction) -> Meter {
+        let words = self.meters.get(index(slot, direction) as usize);
+        let read = |word: &AtomicU64| word.load(Ordering::Acquire);
+        Meter {
+            next_free_ticks: read(&words.next_free_ticks),
+            cost_per_byte: read(&words.cost_per_byte),
+            control: read(&words.control),
+            passed_bytes: read(&words.passed_bytes),
+            passed_packets: read(&words.passed_packets),
+            refused_bytes: read(&words.refused_bytes),
+            refused_packets: read(&words.refused_packets),
+            marked_packets: read(&words.marked_packets),
+        }
+    }
+
+    /// The limit of a direction in force.
+    pub fn limit(&self, slot: u32, direction: Direction) -> Limit {
+        let words = self.meters.get(index(slot, direction) as usize);
+        Limit {
+            cost_per_byte: words.cost_per_byte.load(Ordering::Acquire),
+            control: words.control.load(Ordering::Acquire),
+        }
+    }
+
+    /// Changes a limit. The two words change one after the other: a packet between them sees the new
+    /// bound with the old cost, which holds for nanoseconds and refuses nothing that both would admit.
+    pub fn set_limit(&self, slot: u32, direction: Direction, limit: Limit) {
+        let words = self.meters.get(index(slot, direction) as usize);
+        words.control.store(limit.control, Ordering::Release);
+        words.cost_per_byte.store(limit.cost_per_byte, Ordering::Release);
+    }
+
+    /// The owner of a slot.
+    pub fn owner(&self, slot: u32) -> Owner {
+        let words = self.owners.get(slot as usize);
+        Owner {
+            entity: words.entity.load(Ordering::Acquire),
+            generation: words.generation.load(Ordering::Acquire),
+            kind: words.kind.load(Ordering::Acquire),
+        }
+    }
+
+    /// Gives a free slot to an owner: counters start at zero, the generation counts up.
+    ///
+    /// No address may lead to the slot yet, so no program writes it meanwhile.
+    pub fn claim(&self, slot: u32, entity: u64, kind: u32) {
+        for direction in Direction::ALL {
+            self.meters.get(index(slot, direction) as usize).zero();
+        }
+        let words = self.owners.get(slot as usize);
+        words.kind.store(kind, Ordering::Release);
+        words.generation.fetch_add(1, Ordering::AcqRel);
+        words.entity.store(entity, Ordering::Release);
+    }
+
+    /// Frees a slot. Nothing may lead to it any more.
+    pub fn release(&self, slot: u32) {
+        self.owners.get(slot as usize).entity.store(0, Ordering::Release);
+    }
+}
+
+impl Limit {
+    /// Bound and flags.
+    pub fn control(self) -> Control {
+        Control(self.control)
+    }
+}
+
+/// [`Meter`] as words that kernel and agent share.
+#[repr(C, align(64))]
+struct MeterWords {
+    next_free_ticks: AtomicU64,
+    cost_per_byte: AtomicU64,
+    control: AtomicU64,
+    passed_bytes: AtomicU64,
+    passed_packets: AtomicU64,
+    refused_bytes: AtomicU64,
+    refused_packets: AtomicU64,
+    marked_packets: AtomicU64,
+}
+
+impl MeterWords {
+    fn zero(&self) {
+        let words = [
+            &self.next_free_ticks,
+            &self.cost_per_byte,
+            &self.control,
+            &self.passed_bytes,
+            &self.passed_packets,
+            &self.refused_bytes,
+            &self.refused_packets,
+            &self.marked_packets,
+        ];
+        for word in words {
+            word.store(0, Ordering::Release);
+        }
+    }
+}
+
+/// [`Owner`] as words.
+#[repr(C)]
+struct OwnerWords {
+    entity: AtomicU64,
+    generation: AtomicU32,
+    kind: AtomicU32,
+}
+
+const _: () = assert!(size_of::<MeterWords>() == size_of::<Meter>() && size_of::<OwnerWords>() == size_of::<Owner>());
+
+/// A shared mapping of an array map with elements made of atomics.
+struct Mapping<T> {
+    start: NonNull<T>,
+    len: usize,
+    bytes: usize,
+}
+
+impl<T> Mapping<T> {
+    fn new(map: &'static str, fd: BorrowedFd<'_>, len: usize) -> Result<Self, DataPlaneError> {
+        let page = rustix::param::page_size();
+        let bytes = (len * size_of::<T>()).next_multiple_of(page);
+        // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
+        let start = unsafe {
+            mmap(std::ptr::null_mut(), bytes, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, fd, 0)
+        }
+        .map_err(|error| DataPlaneError::syscall("mmap", map)(error.into()))?;
+        let Some(start) = NonNull::new(start.cast()) else {
+            return Err(DataPlaneError::syscall("mmap", map)(std::io::ErrorKind::OutOfMemory.into()));
+        };
+        Ok(Self { start, len, bytes })
+    }
+
+    /// The element at `place`.
+    ///
+    /// # Panics
+    /// Beyond the array: a slot number from elsewhere than this map would be a bug of ours.
+    fn get(&self, place: usize) -> &T {
+        assert!(place < self.len, "slot {place} of {}", self.len);
+        // SAFETY: inside the mapping, which lives as long as `self`; every bit pattern is a value of
+        // `T`, and all access is atomic.
+        unsafe { self.start.add(place).as_ref() }
+    }
+}
+
+impl<T> Drop for Mapping<T> {
+    fn drop(&mut self) {
+        // SAFETY: the mapping made by `new`; no reference outlives `self`.
+        let _ = unsafe { munmap(self.start.as_ptr().cast(), self.bytes) };
+    }
+}
+
+// SAFETY: the elements are atomics, so sharing and moving the mapping between threads is sound.
+unsafe impl<T> Send for Mapping<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Mapping<T> {}
+
+/// Waits until every program run that began before this call has ended, so that no CPU still holds
+/// a slot it looked up before: after unmapping and before a last reading.
+pub fn grace_period() {
+    // membarrier(MEMBARRIER_CMD_GLOBAL) is synchronize_rcu() in the kernel; programs run inside an
+    // RCU read section.
+    const MEMBARRIER_CMD_GLOBAL: libc::c_int = 1;
+    // SAFETY: no memory is passed.
+    let done = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };
+    if done != 0 {
+        // Refused by a seccomp filter or a nohz_full kernel: a grace period ends well within this.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+}
