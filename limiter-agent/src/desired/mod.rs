@@ -1,12 +1,23 @@
 //! The state a node is to enforce: written form, checks, edits, file.
 
-mod desired;
+mod address;
+mod check;
+mod error;
+mod locate;
+mod model;
+mod near;
+mod overlap;
+mod parse;
 mod pattern;
 mod rate;
 mod seq;
 mod state;
 
-pub use desired::{Desired, Instance, Interface, LimitSource, Limits, Network, Rule, Zone};
+pub use address::show as show_address;
+pub use check::{DEFAULT_ZONE, INSTANCES_MAX, check};
+pub use error::{FieldPath, StateError};
+pub use model::{Desired, Instance, Interface, LimitSource, Limits, Network, Rule, Zone};
+pub use parse::{FILE_MAX_BYTES, parse};
 pub use pattern::{Pattern, PatternError};
 pub use rate::{Rate, RateError};
 pub use state::{

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use limiter_common::cost::{RATE_MAX_BPS, RATE_MIN_BPS};
-use serde::de::{Error as _, Visitor};
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A limit in bits per second, between 8 kbps and 100 Gbps; decimal, so 1 Mbps is 1,000,000 bit/s.

@@ -262,10 +262,12 @@ fn pass_policy() -> Policy {
     Policy::Pass
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_drop(policy: &Policy) -> bool {
     *policy == Policy::Drop
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_pass(policy: &Policy) -> bool {
     *policy == Policy::Pass
 }

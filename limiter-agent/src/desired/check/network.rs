@@ -1,0 +1,66 @@
+//! Checks of the networks.
+
+use super::name::{self, Names, unique_names};
+use super::{DEFAULT_ZONE, Result, prefixes};
+use crate::desired::address;
+use crate::desired::error::{FieldPath, StateError};
+use crate::desired::model::{LimitSource, Limits, Network, Rule, Zone};
+use crate::desired::overlap::{self, Claim};
+use crate::desired::state::{NetworkSpec, NodeState};
+
+/// In the order of the state, their prefixes disjoint within each zone.
+pub(super) fn networks(state: &NodeState, zones: &[Zone], rules: &[Rule]) -> Result<Vec<Network>> {
+    unique_names("networks", state.networks.iter().map(|network| network.name.as_str()))?;
+    let mut ids = Names::default();
+    let mut claims = Vec::new();
+    let mut networks = Vec::with_capacity(state.networks.len());
+    for (index, spec) in state.networks.iter().enumerate() {
+        let network = network(index, spec, &mut ids, zones, rules)?;
+        let claim = |(at, &net)| Claim { zone: network.zone, net, at: (index, at) };
+        claims.extend(network.prefixes.iter().enumerate().map(claim));
+        networks.push(network);
+    }
+    if let Some((later, earlier)) = overlap::first(claims) {
+        let field = |at: (usize, usize)| FieldPath::element("networks", at.0).key("prefixes").index(at.1);
+        let (name, zone) = (&networks[earlier.at.0].name, &zones[later.zone].name);
+        let reason = format_args!("overlaps {} of network {name:?} in zone {zone:?}", earlier.net);
+        return Err(StateError::new(field(later.at), reason)
+            .value(later.net.to_string())
+            .other(field(earlier.at)));
+    }
+    for network in &mut networks {
+        network.prefixes.sort_unstable_by_key(overlap::order);
+    }
+    Ok(networks)
+}
+
+fn network(
+    index: usize,
+    spec: &NetworkSpec,
+    ids: &mut Names<usize>,
+    zones: &[Zone],
+    rules: &[Rule],
+) -> Result<Network> {
+    let field = |index| FieldPath::element("networks", index);
+    let zone = name::zone(spec.zone.as_deref().unwrap_or(DEFAULT_ZONE), zones, || field(index).key("zone"))?;
+    if spec.prefixes.is_empty() {
+        let reason = "the list is empty; write the prefixes that the network's addresses are from";
+        return Err(StateError::new(field(index).key("prefixes"), reason));
+    }
+    if let Some(name) = &spec.default_rule {
+        name::rule(name, rules, || field(index).key("default_rule"))?;
+    }
+    let limited = spec.up.is_some() || spec.down.is_some();
+    let source = if limited { LimitSource::Own } else { LimitSource::None };
+    Ok(Network {
+        id: ids.identity(spec.id.as_deref(), || spec.name.clone(), index, field)?,
+        name: spec.name.as_str().into(),
+        zone,
+        prefixes: prefixes(&spec.prefixes, address::network_prefix, || field(index).key("prefixes"))?,
+        limits: Limits { up: spec.up, down: spec.down, source },
+        internet: spec.internet,
+        observe: spec.observe,
+        unknown_sources: spec.unknown_sources,
+        instances: 0..0,
+    })
+}

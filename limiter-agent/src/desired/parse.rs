@@ -1,0 +1,191 @@
+//! YAML bytes to a node state; every refusal names line, field, value and what is allowed.
+
+use serde_saphyr::{Error, MergeKeyPolicy, Options};
+
+use super::check::check;
+use super::error::{FieldPath, StateError};
+use super::locate::{self, Content, Found};
+use super::model::Desired;
+use super::near::did_you_mean;
+use super::state::NodeState;
+
+/// Largest state file, bytes: room for more than half a million instances.
+pub const FILE_MAX_BYTES: usize = 64 << 20;
+
+/// Most YAML nodes in a file, so that a hostile one cannot take more than about 1 GB.
+const NODES_MAX: usize = 12_000_000;
+
+/// Reads and checks a node state in YAML.
+///
+/// The last line must end with a line feed: a file that was cut within a line is refused.
+pub fn parse(bytes: &[u8]) -> Result<(NodeState, Desired), Box<StateError>> {
+    let text = text(bytes)?;
+    let state = serde_saphyr::from_str_with_options::<NodeState>(text, options())
+        .map_err(|error| explain(&error, text))?;
+    let desired = check(&state).map_err(|error| place(error, text))?;
+    Ok((state, desired))
+}
+
+/// The bytes as a text that is worth parsing.
+fn text(bytes: &[u8]) -> Result<&str, Box<StateError>> {
+    let whole = |reason: &str| StateError::new(FieldPath::default(), reason);
+    if bytes.len() > FILE_MAX_BYTES {
+        return Err(whole("the file is larger than 64 MiB; a state file holds at most that"));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line = before.split(|&b| b == b'\n').count() as u64;
+        let column = before.rsplit(|&b| b == b'\n').next().map_or(0, <[u8]>::len) as u64 + 1;
+        let mut error = whole("the file is not UTF-8 text here; a state file is YAML in UTF-8");
+        error.position = Some((line, column));
+        error
+    })?;
+    if text.trim().is_empty() {
+        return Err(whole("the file is empty; the smallest state is the line `version: 1`"));
+    }
+    if !text.ends_with('\n') {
+        return Err(whole(
+            "the last line has no end, so the file may be half-written; end it with a line feed",
+        ));
+    }
+    Ok(text)
+}
+
+fn options() -> Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_events: 2 * NODES_MAX,
+            max_nodes: NODES_MAX,
+            max_depth: 16,
+            flow_nesting_limit: 16,
+            // A repeated value has a name here: a rule.
+            max_anchors: 0,
+            max_aliases: 0,
+        },
+        emit_comments: false,
+        merge_keys: MergeKeyPolicy::Error,
+        strict_booleans: true,
+        reject_unsupported_tags: true,
+        reject_tagged_field_names: true,
+        with_snippet: false,
+    }
+}
+
+/// Adds the line to an error of the checks.
+fn place(mut error: Box<StateError>, text: &str) -> Box<StateError> {
+    error.position = locate::find(text, &error.field).map(|found| found.position);
+    if let Some((field, line)) = &mut error.other {
+        *line = locate::find(text, field).map(|found| found.position.0);
+    }
+    error
+}
+
+/// An error of the YAML reader in our words.
+fn explain(error: &Error, text: &str) -> Box<StateError> {
+    let position = error.location().map(|location| (location.line(), location.column()));
+    let names_key = matches!(
+        error,
+        Error::SerdeUnknownField { .. }
+            | Error::SerdeMissingField { .. }
+            | Error::DuplicateMappingKey { .. }
+            | Error::TaggedStructFieldName { .. }
+    );
+    let found = position.and_then(|position| locate::at(text, position, names_key));
+    let field = found.as_ref().map(|found| found.field.clone()).unwrap_or_default();
+    let mut explained = match error {
+        Error::Message { msg, .. } => with_value(field, found.as_ref(), msg),
+        Error::SerdeUnknownField { expected, .. } => StateError::new(
+            field.clone(),
+            format_args!(
+                "unknown field; the fields here are {}{}", expected.join(", "), did_you_mean(field.name(), expected.iter().copied())
+            ),
+        ),
+        Error::SerdeMissingField { field: missing, .. } => {
+            let field = parent(field);
+            let allowed = shape(&field.clone().key(*missing));
+            StateError::new(field, format_args!("the field `{missing}` is missing; write {allowed}"))
+        }
+        Error::DuplicateMappingKey { .. } => {
+            StateError::new(field, "the field is given twice; write it once")
+        }
+        Error::MergeKeyNotAllowed { .. } => StateError::new(
+            parent(field),
+            "merge keys (<<) are not supported; write the fields out, or use a rule",
+        ),
+        Error::Budget { breach, .. } => StateError::new(field, budget(breach)),
+        Error::Eof { .. } => {
+            StateError::new(field, "the file holds only comments; the smallest state is `version: 1`")
+        }
+        Error::MultipleDocuments { .. } => {
+            StateError::new(FieldPath::default(), "a second document begins here; a state file holds one")
+        }
+        Error::UnsupportedTag { .. }
+        | Error::TaggedStructFieldName { .. }
+        | Error::TaggedScalarCannotDeserializeIntoString { .. } => {
+            StateError::new(field, "YAML tags (!) are not supported; remove it")
+        }
+        Error::UnknownAnchor { .. } => StateError::new(field, NO_ALIASES),
+        Error::ExternalMessage { msg, .. } => {
+            StateError::new(field, format_args!("broken YAML: {msg}; the file may be half-written"))
+        }
+        _ => {
+            let reason = format!("is not allowed here; write {}", shape(&field));
+            with_value(field, found.as_ref(), &reason)
+        }
+    };
+    explained.position = position;
+    explained
+}
+
+const NO_ALIASES: &str = "anchors (&) and aliases (*) are not supported; use a rule";
+
+fn with_value(field: FieldPath, found: Option<&Found>, reason: &str) -> Box<StateError> {
+    match found.map(|found| &found.content) {
+        Some(Content::Scalar(value)) => StateError::new(field, reason).value(value),
+        Some(Content::Nothing) => StateError::new(
+            field,
+            reason.replace("is not allowed here", "there is no value"),
+        ),
+        Some(Content::List) => StateError::new(field, format_args!("a list {reason}")),
+        Some(Content::Mapping) => StateError::new(field, format_args!("a mapping {reason}")),
+        Some(Content::Key) | None => StateError::new(field, reason),
+    }
+}
+
+fn parent(mut field: FieldPath) -> FieldPath {
+    field.0.pop();
+    field
+}
+
+fn budget(breach: &serde_saphyr::budget::BudgetBreach) -> String {
+    use serde_saphyr::budget::BudgetBreach as Breach;
+    match breach {
+        Breach::Anchors { .. } | Breach::Aliases { .. } => NO_ALIASES.to_owned(),
+        Breach::Depth { .. } => "nested deeper than any field of a state".to_owned(),
+        _ => format!("the file has more than {NODES_MAX} values here, the most it may have"),
+    }
+}
+
+/// What belongs into `field`.
+fn shape(field: &FieldPath) -> &'static str {
+    match field.name() {
+        "instances" if field.0.len() == 2 => "a number of instances such as 100000",
+        "" => "a mapping that begins with `version: 1`",
+        "version" => "version: 1",
+        "bypass" | "observe" => "true or false",
+        "up" | "down" => "a rate such as 5Mbps, or leave the line out for unlimited",
+        "mode" => "auto, shape or police",
+        "internet" => "allow or deny",
+        "foreign_sources" | "other_ethertypes" => "pass or drop",
+        "unknown_sources" => "drop or budget",
+        "capacity" => "a mapping such as {instances: 100000}",
+        "uplinks" => "a list of interface names such as [eth0]",
+        "interfaces" => "a list of mappings that begin with `- match:`",
+        "zones" | "rules" | "networks" | "instances" => "a list of mappings that begin with `- name:`",
+        "prefixes" | "local_prefixes" => "a list of prefixes such as [10.10.0.0/24, \"fd00:10::/64\"]",
+        "addresses" => "a list of addresses or prefixes such as [10.10.0.2, \"fd00:10::2\"]",
+        "match" => "an interface name or pattern such as \"veth-*\"",
+        "instance" => "an instance as NETWORK/NAME, such as office/web",
+        _ => "a name",
+    }
+}
