@@ -2,27 +2,43 @@
 
 use crate::key::{Address, Target};
 
-/// Value of `INTERFACES`, by interface index.
+/// An interface of ours; element of the `INTERFACES` table.
+///
+/// The table is an array, since a packet on an interface of ours finds it at its home place nearly
+/// always: a hash would cost a quarter of the whole program (`docs/performance.md`).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Interface {
+    /// Index of the interface; zero for a free element.
+    pub ifindex: u32,
     /// Number of the zone its addresses belong to; index into `ZONES`.
     pub zone: u32,
     /// Bits of [`Interface`]'s constants.
-    pub flags: u32,
+    pub flags: u64,
     /// Word of the [`Target`] every address on it belongs to, zero on a shared interface.
     pub bound: u64,
 }
 
 impl Interface {
+    /// Elements of the table.
+    pub const TABLE_ENTRIES: u32 = 1 << 16;
+    /// Neighbouring elements at which an interface may be.
+    pub const PROBES: u32 = 4;
+
     /// The device has no MAC header (tun, ppp, wireguard).
-    pub const LAYER3: u32 = 1;
+    pub const LAYER3: u64 = 1;
     /// Count what would be refused, refuse nothing.
-    pub const OBSERVE: u32 = 1 << 1;
+    pub const OBSERVE: u64 = 1 << 1;
     /// Sources outside every network of the zone pass uncounted instead of being dropped.
-    pub const PASS_FOREIGN: u32 = 1 << 2;
+    pub const PASS_FOREIGN: u64 = 1 << 2;
     /// EtherTypes other than IP and ARP are dropped.
-    pub const DROP_NON_IP: u32 = 1 << 3;
+    pub const DROP_NON_IP: u64 = 1 << 3;
+
+    /// The element at which an interface is looked for in a probe, 0 being its home.
+    #[inline(always)]
+    pub const fn place(ifindex: u32, probe: u32) -> u32 {
+        ifindex.wrapping_add(probe) % Self::TABLE_ENTRIES
+    }
 
     /// The target every address on it belongs to.
     #[inline(always)]
@@ -32,7 +48,7 @@ impl Interface {
 
     /// True where `flag` is set.
     #[inline(always)]
-    pub const fn has(&self, flag: u32) -> bool {
+    pub const fn has(&self, flag: u64) -> bool {
         self.flags & flag != 0
     }
 }

@@ -29,9 +29,10 @@ static METERS: Array<Meter> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 #[map]
 static OWNERS: Array<Owner> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
-/// Interfaces of ours, by index. Written by the agent.
+/// Interfaces of ours, each at or just behind the place of its index. Written by the agent through a
+/// mapping, the index last.
 #[map]
-static INTERFACES: HashMap<u32, Interface> = HashMap::with_max_entries(1, 0);
+static INTERFACES: Array<Interface> = Array::with_max_entries(Interface::TABLE_ENTRIES, BPF_F_MMAPABLE);
 
 /// Zones, by number. Written by the agent.
 #[map]
@@ -52,8 +53,15 @@ static UNKNOWN: LruHashMap<AddressKey, Unknown> = LruHashMap::with_max_entries(4
 /// The interface the packet is on, if it is one of ours.
 #[inline(always)]
 pub(crate) fn interface(ctx: &TcContext) -> Option<&'static Interface> {
-    // SAFETY: `ctx` holds the kernel's context; entries are replaced whole and live for the program's run.
-    unsafe { INTERFACES.get((*ctx.skb.skb).ifindex) }
+    // SAFETY: `ctx` holds the kernel's context.
+    let ifindex = unsafe { (*ctx.skb.skb).ifindex };
+    for probe in 0..Interface::PROBES {
+        let interface = INTERFACES.get(Interface::place(ifindex, probe))?;
+        if interface.ifindex == ifindex {
+            return Some(interface);
+        }
+    }
+    None
 }
 
 /// True where the node's `flag` is set.

@@ -64,12 +64,12 @@ impl Fixture {
 
     /// Room for a few entities.
     pub fn small() -> Self {
-        Self::new(Sizes { slots: 64, addresses: 64, prefixes: 64, interfaces: 8, zones: 4 })
+        Self::new(Sizes { slots: 64, addresses: 64, prefixes: 64, zones: 4 })
     }
 
     /// Makes the loopback device one of ours.
     pub fn interface(&self, interface: Interface) {
-        self.maps.put_interface(IFINDEX, interface).expect("interface");
+        self.maps.interfaces().put(Interface { ifindex: IFINDEX, ..interface }).expect("interface");
     }
 
     /// Gives `address` of `zone` to a target.

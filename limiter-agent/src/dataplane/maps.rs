@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use aya::maps::lpm_trie::Key;
 use aya::maps::{MapData, MapInfo};
 use limiter_common::LAYOUT_VERSION;
-use limiter_common::interface::{Interface, Zone};
+use limiter_common::interface::Zone;
 use limiter_common::key::{AddressKey, PrefixData, Target};
 use limiter_common::meter::Direction;
 use limiter_common::node::{Node, Unknown};
 use limiter_common::verdict::{Reason, Tally};
 
+use super::interfaces::InterfaceTable;
 use super::meters::MeterArray;
 use super::{DataPlaneError, batch};
 
@@ -43,7 +44,7 @@ impl Prefix {
 pub struct Maps {
     instances: Pinned,
     networks: Pinned,
-    interfaces: Pinned,
+    interfaces: InterfaceTable,
     zones: Pinned,
     node: Pinned,
     reasons: Pinned,
@@ -64,7 +65,7 @@ impl Maps {
         Ok(Some(Self {
             instances: open("INSTANCES")?,
             networks: open("NETWORKS")?,
-            interfaces: open("INTERFACES")?,
+            interfaces: InterfaceTable::map(open("INTERFACES")?.fd())?,
             zones: open("ZONES")?,
             node: open("NODE")?,
             reasons: open("REASONS")?,
@@ -100,7 +101,6 @@ impl Maps {
             slots: self.meters.slots(),
             addresses: self.instances.info.max_entries(),
             prefixes: self.networks.info.max_entries(),
-            interfaces: self.interfaces.info.max_entries(),
             zones: self.zones.info.max_entries(),
         }
     }
@@ -141,19 +141,9 @@ impl Maps {
         self.networks.delete(&keys)
     }
 
-    /// Interfaces of ours, by index.
-    pub fn interfaces(&self) -> Result<StdHashMap<u32, Interface>, DataPlaneError> {
-        Ok(self.interfaces.entries()?.into_iter().collect())
-    }
-
-    /// Makes an interface one of ours, or changes it.
-    pub fn put_interface(&self, ifindex: u32, interface: Interface) -> Result<(), DataPlaneError> {
-        self.interfaces.update(&[(ifindex, interface)])
-    }
-
-    /// Makes an interface nobody's.
-    pub fn remove_interface(&self, ifindex: u32) -> Result<(), DataPlaneError> {
-        self.interfaces.delete(&[ifindex])
+    /// Interfaces of ours.
+    pub fn interfaces(&self) -> &InterfaceTable {
+        &self.interfaces
     }
 
     /// All zones, free ones included, by number.

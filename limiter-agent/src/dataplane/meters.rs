@@ -1,13 +1,12 @@
 //! The meters and their owners, mapped into the agent: reading is a memory scan, a limit change a store.
 
 use std::os::fd::BorrowedFd;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use limiter_common::meter::{Control, Direction, Meter, Owner, index};
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::DataPlaneError;
+use super::mapping::{Mapping, Shared};
 
 /// The `METERS` and `OWNERS` arrays of a node.
 pub struct MeterArray {
@@ -35,7 +34,7 @@ impl MeterArray {
 
     /// Slots there are, slot 0 included.
     pub fn slots(&self) -> u32 {
-        self.owners.len as u32
+        self.owners.len() as u32
     }
 
     /// Reads a meter. Words are read one by one while the kernel counts, so two of them may be a
@@ -149,51 +148,10 @@ struct OwnerWords {
 
 const _: () = assert!(size_of::<MeterWords>() == size_of::<Meter>() && size_of::<OwnerWords>() == size_of::<Owner>());
 
-/// A shared mapping of an array map with elements made of atomics.
-struct Mapping<T> {
-    start: NonNull<T>,
-    len: usize,
-    bytes: usize,
-}
-
-impl<T> Mapping<T> {
-    fn new(map: &'static str, fd: BorrowedFd<'_>, len: usize) -> Result<Self, DataPlaneError> {
-        let page = rustix::param::page_size();
-        let bytes = (len * size_of::<T>()).next_multiple_of(page);
-        // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
-        let start = unsafe {
-            mmap(std::ptr::null_mut(), bytes, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, fd, 0)
-        }
-        .map_err(|error| DataPlaneError::syscall("mmap", map)(error.into()))?;
-        let Some(start) = NonNull::new(start.cast()) else {
-            return Err(DataPlaneError::syscall("mmap", map)(std::io::ErrorKind::OutOfMemory.into()));
-        };
-        Ok(Self { start, len, bytes })
-    }
-
-    /// The element at `place`.
-    ///
-    /// # Panics
-    /// Beyond the array: a slot number from elsewhere than this map would be a bug of ours.
-    fn get(&self, place: usize) -> &T {
-        assert!(place < self.len, "slot {place} of {}", self.len);
-        // SAFETY: inside the mapping, which lives as long as `self`; every bit pattern is a value of
-        // `T`, and all access is atomic.
-        unsafe { self.start.add(place).as_ref() }
-    }
-}
-
-impl<T> Drop for Mapping<T> {
-    fn drop(&mut self) {
-        // SAFETY: the mapping made by `new`; no reference outlives `self`.
-        let _ = unsafe { munmap(self.start.as_ptr().cast(), self.bytes) };
-    }
-}
-
-// SAFETY: the elements are atomics, so sharing and moving the mapping between threads is sound.
-unsafe impl<T> Send for Mapping<T> {}
-// SAFETY: as above.
-unsafe impl<T> Sync for Mapping<T> {}
+// SAFETY: made of atomics only.
+unsafe impl Shared for MeterWords {}
+// SAFETY: made of atomics only.
+unsafe impl Shared for OwnerWords {}
 
 /// Waits until every program run that began before this call has ended, so that no CPU still holds
 /// a slot it looked up before: after unmapping and before a last reading.

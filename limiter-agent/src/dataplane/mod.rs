@@ -5,6 +5,8 @@ mod batch;
 pub mod bpffs;
 pub mod error;
 pub mod feature;
+pub mod interfaces;
+mod mapping;
 pub mod maps;
 pub mod meters;
 pub mod object;

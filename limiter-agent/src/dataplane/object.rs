@@ -26,8 +26,6 @@ pub struct Sizes {
     pub addresses: u32,
     /// Prefixes of networks and instances, and local ones.
     pub prefixes: u32,
-    /// Interfaces of ours.
-    pub interfaces: u32,
     /// Zones.
     pub zones: u32,
 }
@@ -52,7 +50,7 @@ impl Sizes {
             shape("NETWORKS", 4 + size_of::<AddressKey>(), 8, self.prefixes),
             shape("METERS", 4, size_of::<Meter>(), self.slots * 2),
             shape("OWNERS", 4, size_of::<Owner>(), self.slots),
-            shape("INTERFACES", 4, size_of::<Interface>(), self.interfaces),
+            shape("INTERFACES", 4, size_of::<Interface>(), Interface::TABLE_ENTRIES),
             shape("ZONES", 4, size_of::<Zone>(), self.zones),
             shape("NODE", 4, size_of::<Node>(), 1),
             shape("REASONS", 4, size_of::<Tally>(), Reason::COUNTERS),
