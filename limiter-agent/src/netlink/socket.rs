@@ -1,0 +1,136 @@
+//! One request at a time over a netlink socket: acknowledged changes and complete listings.
+
+use std::fmt;
+use std::io;
+
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
+
+use super::error::NetlinkError;
+use super::wire::{Message, Request, attribute, next_message, text, u32_at};
+
+/// `NLM_F_REQUEST`.
+const REQUEST: u16 = libc::NLM_F_REQUEST as u16;
+/// Flags of a request that is acknowledged.
+pub(super) const CHANGE: u16 = REQUEST | libc::NLM_F_ACK as u16;
+/// Flags of a request that creates, and fails where the object exists.
+pub(super) const CREATE: u16 = CHANGE | (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
+/// Flags of a request for a whole listing.
+pub(super) const LIST: u16 = REQUEST | libc::NLM_F_DUMP as u16;
+
+/// The listing changed while it was read.
+const INTERRUPTED: u16 = 0x10;
+/// The error message carries attributes (`NLM_F_ACK_TLVS`).
+const WITH_ATTRIBUTES: u16 = 0x200;
+/// `NLMSGERR_ATTR_MSG`, the kernel's words.
+const ERROR_TEXT: u16 = 1;
+/// Above the 32 KiB the kernel puts into one datagram of a listing.
+const DATAGRAM_BYTES: usize = 64 << 10;
+/// Readings of a listing that keeps changing.
+const READINGS_MAX: u32 = 8;
+
+/// A netlink socket with its sequence number.
+pub(super) struct Socket {
+    socket: TokioSocket,
+    sequence: u32,
+    datagram: Vec<u8>,
+}
+
+impl Socket {
+    /// Opens it in the thread's network namespace.
+    pub(super) fn open() -> Result<Self, NetlinkError> {
+        let socket = connect().map_err(NetlinkError::Open)?;
+        Ok(Self { socket, sequence: 0, datagram: Vec::with_capacity(DATAGRAM_BYTES) })
+    }
+
+    /// Sends a change and waits until the kernel made or refused it. `what` names it in errors.
+    pub(super) async fn change(&mut self, what: &str, request: Request) -> Result<(), NetlinkError> {
+        self.exchange(what, request, |_| ()).await.map(drop)
+    }
+
+    /// Reads a listing to its end; `read` gives an item for a message, or `None` to leave it out.
+    pub(super) async fn list<T>(
+        &mut self,
+        what: &str,
+        request: Request,
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Vec<T>, NetlinkError> {
+        for _ in 0..READINGS_MAX {
+            let mut items = Vec::new();
+            let steady = self.exchange(what, request.clone(), |body| items.extend(read(body))).await?;
+            if steady {
+                return Ok(items);
+            }
+        }
+        Err(NetlinkError::Unsteady { request: what.to_owned() })
+    }
+
+    /// One request and its answers; false where the listing changed meanwhile.
+    async fn exchange(
+        &mut self,
+        what: &str,
+        request: Request,
+        mut each: impl FnMut(&[u8]),
+    ) -> Result<bool, NetlinkError> {
+        let failed = |source| NetlinkError::Socket { request: what.to_owned(), source };
+        self.sequence = self.sequence.wrapping_add(1);
+        let bytes = request.numbered(self.sequence);
+        self.socket.send_to(&bytes, &SocketAddr::new(0, 0)).await.map_err(failed)?;
+        let mut steady = true;
+        loop {
+            self.datagram.clear();
+            let sender = self.socket.recv_from(&mut self.datagram).await.map_err(failed)?;
+            if sender.port_number() != 0 {
+                continue;
+            }
+            let mut rest = self.datagram.as_slice();
+            while !rest.is_empty() {
+                let message = next_message(&mut rest)
+                    .ok_or_else(|| NetlinkError::Malformed { request: what.to_owned() })?;
+                if message.sequence != self.sequence {
+                    continue;
+                }
+                steady &= message.flags & INTERRUPTED == 0;
+                match i32::from(message.kind) {
+                    libc::NLMSG_ERROR | libc::NLMSG_DONE => {
+                        return outcome(what, &message).map(|()| steady);
+                    }
+                    _ => each(message.body),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").field("sequence", &self.sequence).finish_non_exhaustive()
+    }
+}
+
+fn connect() -> io::Result<TokioSocket> {
+    let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
+    let options = socket.socket_mut();
+    options.bind_auto()?;
+    options.set_cap_ack(true)?;
+    options.set_ext_ack(true)?;
+    options.set_netlink_get_strict_chk(true)?;
+    Ok(socket)
+}
+
+/// The result that an error or end message tells.
+fn outcome(what: &str, message: &Message<'_>) -> Result<(), NetlinkError> {
+    let code = u32_at(message.body, 0).map_or(0, u32::cast_signed);
+    if code == 0 {
+        return Ok(());
+    }
+    // An error repeats the header of the request, the end of a listing does not.
+    let fixed_bytes = if i32::from(message.kind) == libc::NLMSG_ERROR { 20 } else { 4 };
+    let detail = (message.flags & WITH_ATTRIBUTES != 0)
+        .then(|| message.body.get(fixed_bytes..).and_then(|rest| attribute(rest, ERROR_TEXT)))
+        .flatten()
+        .map(text)
+        .unwrap_or_default();
+    let source = io::Error::from_raw_os_error(code.wrapping_neg());
+    Err(NetlinkError::Refused { request: what.to_owned(), detail, source })
+}
