@@ -6,6 +6,8 @@
 
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
+use limiter_common::meter::Direction;
+
 use super::Netlink;
 use super::error::NetlinkError;
 use super::qdisc::{HEADER_BYTES, TCA_KIND, TCA_OPTIONS, header, terminated};
@@ -27,25 +29,7 @@ const ETH_P_ALL: u16 = (libc::ETH_P_ALL as u16).to_be();
 /// Number of our filter within its priority, where filters of others may be too.
 const OUR_HANDLE: u32 = 0x6c6d;
 
-/// Where on a device a filter sees packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Hook {
-    /// As they come in: an instance's up direction.
-    Ingress,
-    /// As they go out: an instance's down direction.
-    Egress,
-}
-
-impl Hook {
-    const fn parent(self) -> u32 {
-        match self {
-            Self::Ingress => 0xffff_fff2,
-            Self::Egress => 0xffff_fff3,
-        }
-    }
-}
-
-/// A filter on a hook.
+/// A filter on a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     /// Its classifier: bpf, flower, u32, ..
@@ -86,8 +70,8 @@ impl Netlink {
 
     /// Deletes clsact where it has no filter left; call it only where [`Self::ensure_clsact`] made it.
     pub async fn remove_empty_clsact(&mut self, ifindex: u32) -> Result<bool, NetlinkError> {
-        for hook in [Hook::Ingress, Hook::Egress] {
-            if !self.filters(ifindex, hook).await?.is_empty() {
+        for direction in Direction::ALL {
+            if !self.filters(ifindex, direction).await?.is_empty() {
                 return Ok(false);
             }
         }
@@ -97,9 +81,9 @@ impl Netlink {
         Ok(true)
     }
 
-    /// The filters on a hook, those of others too; none where there is no clsact.
-    pub async fn filters(&mut self, ifindex: u32, hook: Hook) -> Result<Vec<Filter>, NetlinkError> {
-        let request = Request::new(libc::RTM_GETTFILTER, LIST, &header(ifindex, 0, hook.parent(), 0));
+    /// The filters of a direction, those of others too, in the order they see packets; none where there is no clsact.
+    pub async fn filters(&mut self, ifindex: u32, direction: Direction) -> Result<Vec<Filter>, NetlinkError> {
+        let request = Request::new(libc::RTM_GETTFILTER, LIST, &header(ifindex, 0, parent(direction), 0));
         self.socket.list(&format!("interface {ifindex}: list the filters"), request, parse).await
     }
 
@@ -110,16 +94,17 @@ impl Netlink {
     pub async fn attach_filter(
         &mut self,
         ifindex: u32,
-        hook: Hook,
+        direction: Direction,
         program: BorrowedFd<'_>,
         name: &str,
     ) -> Result<(), NetlinkError> {
-        let filters = self.filters(ifindex, hook).await?;
+        let filters = self.filters(ifindex, direction).await?;
         let ours = filters.iter().find(|filter| filter.is_named(name));
         let (flags, priority, handle) = match ours {
             Some(ours) => (CHANGE | libc::NLM_F_CREATE as u16, ours.priority, ours.handle),
             None => {
-                let priority = free_priority(hook, &filters).ok_or(NetlinkError::NoPriority { ifindex })?;
+                let priority =
+                    free_priority(direction, &filters).ok_or(NetlinkError::NoPriority { ifindex })?;
                 (CREATE, priority, OUR_HANDLE)
             }
         };
@@ -127,25 +112,27 @@ impl Netlink {
         put(&mut options, TCA_BPF_FD, &program.as_raw_fd().to_ne_bytes());
         put(&mut options, TCA_BPF_NAME, &terminated(name));
         put(&mut options, TCA_BPF_FLAGS, &TCA_BPF_FLAG_ACT_DIRECT.to_ne_bytes());
-        let body = header(ifindex, handle, hook.parent(), info(priority));
+        let body = header(ifindex, handle, parent(direction), info(priority));
         let request = Request::new(libc::RTM_NEWTFILTER, flags, &body)
             .with(TCA_KIND, &terminated("bpf"))
             .with(TCA_OPTIONS, &options);
-        self.socket.change(&format!("interface {ifindex}: attach the {hook:?} filter {name}"), request).await
+        self.socket
+            .change(&format!("interface {ifindex}: attach the {direction:?} filter {name}"), request)
+            .await
     }
 
     /// Takes the filter of that name away; false where there was none.
     pub async fn detach_filter(
         &mut self,
         ifindex: u32,
-        hook: Hook,
+        direction: Direction,
         name: &str,
     ) -> Result<bool, NetlinkError> {
-        let filters = self.filters(ifindex, hook).await?;
+        let filters = self.filters(ifindex, direction).await?;
         let Some(ours) = filters.iter().find(|filter| filter.is_named(name)) else { return Ok(false) };
-        let body = header(ifindex, ours.handle, hook.parent(), info(ours.priority));
+        let body = header(ifindex, ours.handle, parent(direction), info(ours.priority));
         let request = Request::new(libc::RTM_DELTFILTER, CHANGE, &body).with(TCA_KIND, &terminated("bpf"));
-        let what = format!("interface {ifindex}: detach the {hook:?} filter {name}");
+        let what = format!("interface {ifindex}: detach the {direction:?} filter {name}");
         self.socket.change(&what, request).await.map(|()| true)
     }
 }
@@ -160,14 +147,22 @@ impl Filter {
 /// The foremost priority at ingress, the hindmost at egress, that takes one more bpf filter.
 ///
 /// A priority holds filters of one kind and one protocol only.
-fn free_priority(hook: Hook, filters: &[Filter]) -> Option<u16> {
+fn free_priority(direction: Direction, filters: &[Filter]) -> Option<u16> {
     let takes_ours = |priority: &u16| {
         let mut there = filters.iter().filter(|filter| (filter.chain, filter.priority) == (0, *priority));
         there.all(|other| other.kind == "bpf" && other.protocol == ETH_P_ALL && other.handle != OUR_HANDLE)
     };
-    match hook {
-        Hook::Ingress => (1..=u16::MAX).find(takes_ours),
-        Hook::Egress => (1..=u16::MAX).rev().find(takes_ours),
+    match direction {
+        Direction::Up => (1..=u16::MAX).find(takes_ours),
+        Direction::Down => (1..=u16::MAX).rev().find(takes_ours),
+    }
+}
+
+/// The hook of a direction as seen from the instance: what it sends comes in.
+const fn parent(direction: Direction) -> u32 {
+    match direction {
+        Direction::Up => 0xffff_fff2,
+        Direction::Down => 0xffff_fff3,
     }
 }
 
@@ -218,16 +213,16 @@ mod tests {
 
     #[test]
     fn first_at_ingress_and_last_at_egress() {
-        assert_eq!(free_priority(Hook::Ingress, &[]), Some(1));
-        assert_eq!(free_priority(Hook::Egress, &[]), Some(u16::MAX));
+        assert_eq!(free_priority(Direction::Up, &[]), Some(1));
+        assert_eq!(free_priority(Direction::Down, &[]), Some(u16::MAX));
         let others = [filter("bpf", 1, 1), filter("bpf", u16::MAX, 1)];
-        assert_eq!(free_priority(Hook::Ingress, &others), Some(1), "a bpf filter shares its priority");
-        assert_eq!(free_priority(Hook::Egress, &others), Some(u16::MAX));
+        assert_eq!(free_priority(Direction::Up, &others), Some(1), "a bpf filter shares its priority");
+        assert_eq!(free_priority(Direction::Down, &others), Some(u16::MAX));
         let others = [filter("flower", 1, 1), filter("bpf", 2, OUR_HANDLE), filter("u32", u16::MAX, 0)];
-        assert_eq!(free_priority(Hook::Ingress, &others), Some(3));
-        assert_eq!(free_priority(Hook::Egress, &others), Some(u16::MAX - 1));
+        assert_eq!(free_priority(Direction::Up, &others), Some(3));
+        assert_eq!(free_priority(Direction::Down, &others), Some(u16::MAX - 1));
         let elsewhere = Filter { chain: 5, ..filter("flower", 1, 1) };
-        assert_eq!(free_priority(Hook::Ingress, &[elsewhere]), Some(1), "another chain");
+        assert_eq!(free_priority(Direction::Up, &[elsewhere]), Some(1), "another chain");
     }
 
     #[test]
@@ -237,17 +232,14 @@ mod tests {
         let before = space.tc("qdisc show");
         let ifindex = space.ifindex("one");
         space.run(async |netlink| {
-            assert_eq!(netlink.filters(ifindex, Hook::Ingress).await.expect("filters"), []);
+            assert_eq!(netlink.filters(ifindex, Direction::Up).await.expect("filters"), []);
             assert!(netlink.ensure_clsact(ifindex).await.expect("made"));
             assert!(!netlink.ensure_clsact(ifindex).await.expect("there"));
-            space.tc("filter add dev one egress prio 7 protocol ip matchall action drop");
-            let filters = netlink.filters(ifindex, Hook::Egress).await.expect("filters");
-            assert!(
-                filters.iter().all(|other| other.kind == "matchall" && other.priority == 7),
-                "{filters:?}"
-            );
+            space.tc("filter add dev one egress prio 7 protocol ip u32 match u8 0 0 flowid 1:1");
+            let filters = netlink.filters(ifindex, Direction::Down).await.expect("filters");
+            assert!(filters.iter().all(|other| other.kind == "u32" && other.priority == 7), "{filters:?}");
             assert!(!filters.is_empty());
-            assert!(!netlink.detach_filter(ifindex, Hook::Egress, "limiter").await.expect("none of ours"));
+            assert!(!netlink.detach_filter(ifindex, Direction::Down, "limiter").await.expect("none of ours"));
             assert!(!netlink.remove_empty_clsact(ifindex).await.expect("kept"), "somebody uses it");
             space.tc("filter del dev one egress prio 7");
             assert!(netlink.remove_empty_clsact(ifindex).await.expect("deleted"));

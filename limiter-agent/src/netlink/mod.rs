@@ -19,11 +19,11 @@ mod watch;
 mod wire;
 
 pub use address::Address;
-pub use clsact::{Filter, Hook};
+pub use clsact::Filter;
 pub use error::NetlinkError;
 pub use link::Link;
 pub use overlap::{Overlap, double_charge};
-pub use qdisc::{Qdisc, QdiscStep, Statistics};
+pub use qdisc::{Qdisc, QdiscStep, Spec, Statistics};
 pub use watch::Watch;
 
 use socket::Socket;

@@ -119,7 +119,9 @@ mod tests {
                 assert!(wakes(&mut watch).await, "{change}");
                 while wakes(&mut watch).await {}
             }
-            for change in ["qdisc add dev one clsact", "filter add dev one ingress matchall action drop"] {
+            for change in
+                ["qdisc add dev one clsact", "filter add dev one ingress u32 match u8 0 0 flowid 1:1"]
+            {
                 space.tc(change);
                 assert!(wakes(&mut watch).await, "{change}");
                 assert!(!wakes(&mut watch).await, "once for {change}");
