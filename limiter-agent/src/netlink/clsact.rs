@@ -42,7 +42,7 @@ pub struct Filter {
     pub chain: u32,
     /// Lower ones see a packet first.
     pub priority: u16,
-    /// Protocol it looks at, as an EtherType in network order.
+    /// Protocol it looks at, as an `EtherType` in network order.
     pub protocol: u16,
     /// Its number within chain and priority, 0 for the priority itself.
     pub handle: u32,
@@ -100,13 +100,11 @@ impl Netlink {
     ) -> Result<(), NetlinkError> {
         let filters = self.filters(ifindex, direction).await?;
         let ours = filters.iter().find(|filter| filter.is_named(name));
-        let (flags, priority, handle) = match ours {
-            Some(ours) => (CHANGE | libc::NLM_F_CREATE as u16, ours.priority, ours.handle),
-            None => {
-                let priority =
-                    free_priority(direction, &filters).ok_or(NetlinkError::NoPriority { ifindex })?;
-                (CREATE, priority, OUR_HANDLE)
-            }
+        let (flags, priority, handle) = if let Some(ours) = ours {
+            (CHANGE | libc::NLM_F_CREATE as u16, ours.priority, ours.handle)
+        } else {
+            let priority = free_priority(direction, &filters).ok_or(NetlinkError::NoPriority { ifindex })?;
+            (CREATE, priority, OUR_HANDLE)
         };
         let mut options = Vec::new();
         put(&mut options, TCA_BPF_FD, &program.as_raw_fd().to_ne_bytes());

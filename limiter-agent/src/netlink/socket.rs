@@ -31,7 +31,7 @@ const READINGS_MAX: u32 = 8;
 
 /// A netlink socket with its sequence number.
 pub(super) struct Socket {
-    socket: TokioSocket,
+    channel: TokioSocket,
     sequence: u32,
     datagram: Vec<u8>,
 }
@@ -39,8 +39,8 @@ pub(super) struct Socket {
 impl Socket {
     /// Opens it in the thread's network namespace.
     pub(super) fn open() -> Result<Self, NetlinkError> {
-        let socket = connect().map_err(NetlinkError::Open)?;
-        Ok(Self { socket, sequence: 0, datagram: Vec::with_capacity(DATAGRAM_BYTES) })
+        let channel = connect().map_err(NetlinkError::Open)?;
+        Ok(Self { channel, sequence: 0, datagram: Vec::with_capacity(DATAGRAM_BYTES) })
     }
 
     /// Sends a change and waits until the kernel made or refused it. `what` names it in errors.
@@ -75,11 +75,11 @@ impl Socket {
         let failed = |source| NetlinkError::Socket { request: what.to_owned(), source };
         self.sequence = self.sequence.wrapping_add(1);
         let bytes = request.numbered(self.sequence);
-        self.socket.send_to(&bytes, &SocketAddr::new(0, 0)).await.map_err(failed)?;
+        self.channel.send_to(&bytes, &SocketAddr::new(0, 0)).await.map_err(failed)?;
         let mut steady = true;
         loop {
             self.datagram.clear();
-            let sender = self.socket.recv_from(&mut self.datagram).await.map_err(failed)?;
+            let sender = self.channel.recv_from(&mut self.datagram).await.map_err(failed)?;
             if sender.port_number() != 0 {
                 continue;
             }

@@ -125,6 +125,7 @@ fn name(qdisc: &Qdisc) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::super::qdisc::Statistics;
     use super::*;
 
     pub(in super::super) const WANTED: FqOptions = FqOptions {
@@ -144,7 +145,7 @@ pub(super) mod tests {
 
     pub(in super::super) fn qdisc(kind: &str, handle: u32, parent: u32) -> Qdisc {
         let (kind, options) = (kind.to_owned(), Vec::new());
-        Qdisc { ifindex: 7, handle, parent, kind, options, statistics: Default::default() }
+        Qdisc { ifindex: 7, handle, parent, kind, options, statistics: Statistics::default() }
     }
 
     pub(in super::super) fn fq(handle: u32, parent: u32, options: FqOptions) -> Qdisc {
