@@ -57,7 +57,7 @@ impl Address {
 
 /// Key of `INSTANCES`: an address inside a zone.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddressKey {
     /// Number of the zone.
     pub zone: u32,

@@ -18,7 +18,7 @@ use super::{DataPlaneError, bpffs};
 static OBJECT: &[u8] = include_bytes_aligned!(env!("LIMITER_OBJECT"));
 
 /// Entries that each map has room for. Maps are allocated whole and cannot grow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Sizes {
     /// Instances and networks, slot 0 included.
     pub slots: u32,
@@ -93,6 +93,15 @@ impl Programs {
         let program: &SchedClassifier =
             self.ebpf.program(name(direction)).and_then(|program| program.try_into().ok()).expect(OBJECT_HAS_IT);
         program.fd().expect(OBJECT_HAS_IT).as_fd()
+    }
+
+    /// The kernel's ids of the programs, up and down.
+    pub fn ids(&self) -> [u32; 2] {
+        Direction::ALL.map(|direction| {
+            let program: Option<&SchedClassifier> =
+                self.ebpf.program(name(direction)).and_then(|program| program.try_into().ok());
+            program.and_then(|program| program.info().ok()).map_or(0, |info| info.id())
+        })
     }
 
     /// The program of a direction, for test runs and benches.

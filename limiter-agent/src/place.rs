@@ -1,0 +1,58 @@
+//! Where an agent keeps its maps, its records and its state file.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::dataplane::bpffs;
+
+/// The places of one agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Folder of the pinned maps.
+    pub pins: PathBuf,
+    /// Folder of the records.
+    pub state_dir: PathBuf,
+    /// The state file.
+    pub state_file: PathBuf,
+}
+
+impl Place {
+    /// The places of the agent called `name`.
+    pub fn new(name: &str, state_dir: Option<PathBuf>, state_file: PathBuf) -> Self {
+        Self {
+            pins: Path::new(bpffs::MOUNT_POINT).join(name),
+            state_dir: state_dir.unwrap_or_else(|| Path::new("/var/lib").join(name)),
+            state_file,
+        }
+    }
+
+    /// The state that was last put in force.
+    pub fn applied(&self) -> PathBuf {
+        self.state_dir.join("applied.yaml")
+    }
+
+    /// Why the state file is not in force, where it is not.
+    pub fn refused(&self) -> PathBuf {
+        self.state_dir.join("refused.txt")
+    }
+
+    /// Makes the folder of the records and locks it; one process at a time changes the node.
+    ///
+    /// # Errors
+    /// `WouldBlock` where another process holds the lock.
+    pub fn lock(&self) -> io::Result<Lock> {
+        std::fs::create_dir_all(&self.state_dir)?;
+        let file = File::create(self.state_dir.join("lock"))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Lock { _file: file })
+    }
+}
+
+/// Held by the process that may change the node; given back when it is dropped or the process ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}

@@ -1,0 +1,148 @@
+//! The closed list of effects on a node, as data that can be printed.
+
+use std::fmt;
+
+use limiter_common::interface::{Interface, Zone};
+use limiter_common::key::{AddressKey, Target};
+use limiter_common::meter::Direction;
+
+use super::observed::Hooked;
+use crate::dataplane::{Limit, Prefix};
+use crate::desired::Rate;
+use crate::netlink::QdiscStep;
+
+/// One effect. What it concerns is named for the reader; the numbers are for the kernel.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Puts the program at a hook, in the place of another one of ours or as a new one.
+    Attach {
+        /// The device.
+        ifindex: u32,
+        /// Its name.
+        device: String,
+        /// Which hook.
+        direction: Direction,
+        /// The program that is there.
+        replaces: Option<Hooked>,
+    },
+    /// Lets everything pass unmetered, or ends that.
+    Bypass(bool),
+    /// Gives a free slot to an entity.
+    Claim {
+        /// The slot.
+        slot: u32,
+        /// Identity of the entity.
+        entity: u64,
+        /// `Owner::INSTANCE` or `Owner::NETWORK`.
+        kind: u32,
+        /// Its name.
+        name: String,
+    },
+    /// Takes a program off a hook.
+    Detach {
+        /// The device.
+        ifindex: u32,
+        /// Its name.
+        device: String,
+        /// Which hook.
+        direction: Direction,
+        /// The program.
+        hooked: Hooked,
+    },
+    /// Installs or corrects `fq` on an egress device.
+    Fq {
+        /// The device.
+        ifindex: u32,
+        /// Its name.
+        device: String,
+        /// What to do.
+        steps: Vec<QdiscStep>,
+    },
+    /// Frees the number of a zone.
+    FreeZone(u32),
+    /// Sets the limits of a slot.
+    Limit {
+        /// The slot.
+        slot: u32,
+        /// Up and down.
+        limits: [Limit; 2],
+        /// The entity's name.
+        name: String,
+        /// Its rates, up and down.
+        rates: [Option<Rate>; 2],
+    },
+    /// Sets addresses of instances.
+    PutInstances(Vec<(AddressKey, Target)>),
+    /// Makes a device one of ours, or changes what it is to us.
+    PutInterface {
+        /// Its entry.
+        interface: Interface,
+        /// Its name.
+        device: String,
+    },
+    /// Sets prefixes.
+    PutPrefixes(Vec<(Prefix, Target)>),
+    /// Sets a zone.
+    PutZone {
+        /// Its number.
+        number: u32,
+        /// Its content.
+        zone: Box<Zone>,
+        /// Its name.
+        name: String,
+    },
+    /// Frees slots that nothing leads to any more.
+    Release(Vec<u32>),
+    /// Removes addresses of instances.
+    RemoveInstances(Vec<AddressKey>),
+    /// Makes a device nobody's.
+    RemoveInterface {
+        /// Its index.
+        ifindex: u32,
+        /// Its name.
+        device: String,
+    },
+    /// Removes prefixes.
+    RemovePrefixes(Vec<Prefix>),
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attach { device, direction, replaces: None, .. } => {
+                write!(f, "attach {} to {device}", direction.name())
+            }
+            Self::Attach { device, direction, replaces: Some(old), .. } => {
+                write!(f, "replace program {} by this version's at {} of {device}", old.program, direction.name())
+            }
+            Self::Bypass(true) => f.write_str("bypass on: everything passes unmetered"),
+            Self::Bypass(false) => f.write_str("bypass off: limits hold again"),
+            Self::Claim { slot, name, .. } => write!(f, "meter {name} in slot {slot}"),
+            Self::Detach { device, direction, hooked, .. } => {
+                write!(f, "detach program {} from {} of {device}", hooked.program, direction.name())
+            }
+            Self::Fq { device, steps, .. } => {
+                let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
+                write!(f, "shape on {device}: {}", steps.join("; "))
+            }
+            Self::FreeZone(number) => write!(f, "free zone number {number}"),
+            Self::Limit { name, rates: [up, down], .. } => write!(f, "limit {name}: up {}, down {}", rate(*up), rate(*down)),
+            Self::PutInstances(entries) => write!(f, "set {}", count(entries.len(), "instance address", "instance addresses")),
+            Self::PutInterface { device, .. } => write!(f, "take interface {device}"),
+            Self::PutPrefixes(entries) => write!(f, "set {}", count(entries.len(), "prefix", "prefixes")),
+            Self::PutZone { name, .. } => write!(f, "set zone {name}"),
+            Self::Release(slots) => write!(f, "free {}", count(slots.len(), "slot", "slots")),
+            Self::RemoveInstances(keys) => write!(f, "remove {}", count(keys.len(), "instance address", "instance addresses")),
+            Self::RemoveInterface { device, .. } => write!(f, "leave interface {device}"),
+            Self::RemovePrefixes(keys) => write!(f, "remove {}", count(keys.len(), "prefix", "prefixes")),
+        }
+    }
+}
+
+fn rate(rate: Option<Rate>) -> String {
+    rate.map_or_else(|| "unlimited".into(), |rate| rate.to_string())
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

@@ -1,0 +1,96 @@
+//! Carries actions out. The first error ends the round; the next one begins with what is there then.
+
+use limiter_common::interface::Zone;
+use limiter_common::meter::Direction;
+use limiter_common::node::Node as NodeSwitches;
+
+use super::Node;
+use super::action::Action;
+use super::error::ReconcileError;
+use super::observed::{Hooked, Observed};
+use crate::dataplane::{attach, meters, object};
+use crate::netlink::fq;
+
+/// Carries out `actions`, planned from `observed`, in order.
+pub(super) async fn apply(node: &mut Node, observed: &Observed, actions: &[Action]) -> Result<(), ReconcileError> {
+    for action in actions {
+        match one(node, observed, action).await {
+            // The device went away since it was observed; its deletion wakes the next round.
+            Err(error) if error.is_device_gone() => {}
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
+async fn one(node: &mut Node, observed: &Observed, action: &Action) -> Result<(), ReconcileError> {
+    let maps = &node.maps;
+    match action {
+        Action::Attach { ifindex, direction, replaces, .. } => attach_one(node, *ifindex, *direction, *replaces).await?,
+        Action::Bypass(on) => {
+            maps.put_node(NodeSwitches { flags: if *on { NodeSwitches::BYPASS } else { 0 } })?;
+        }
+        Action::Claim { slot, entity, kind, .. } => maps.meters().claim(*slot, *entity, *kind),
+        Action::Detach { ifindex, direction, hooked, .. } => detach_one(node, *ifindex, *direction, *hooked).await?,
+        Action::Fq { ifindex, steps, .. } => {
+            if let Some(link) = observed.link(*ifindex) {
+                node.undo.note_scheduler(fq::save(link, &observed.qdiscs))?;
+            }
+            node.netlink.apply(*ifindex, steps).await?;
+        }
+        Action::FreeZone(number) => maps.put_zone(*number, Zone::default())?,
+        Action::Limit { slot, limits, .. } => {
+            for direction in Direction::ALL {
+                maps.meters().set_limit(*slot, direction, limits[direction as usize]);
+            }
+        }
+        Action::PutInstances(entries) => maps.put_instances(entries)?,
+        Action::PutInterface { interface, .. } => maps.interfaces().put(*interface)?,
+        Action::PutPrefixes(entries) => maps.put_networks(entries)?,
+        Action::PutZone { number, zone, .. } => maps.put_zone(*number, **zone)?,
+        Action::Release(slots) => {
+            meters::grace_period();
+            for slot in slots {
+                maps.meters().release(*slot);
+            }
+        }
+        Action::RemoveInstances(keys) => maps.remove_instances(keys)?,
+        Action::RemoveInterface { ifindex, .. } => maps.interfaces().remove(*ifindex),
+        Action::RemovePrefixes(prefixes) => maps.remove_networks(prefixes)?,
+    }
+    Ok(())
+}
+
+/// A program stays at the kind of hook where it is: changing it would leave a gap.
+async fn attach_one(
+    node: &mut Node,
+    ifindex: u32,
+    direction: Direction,
+    replaces: Option<Hooked>,
+) -> Result<(), ReconcileError> {
+    if attach::has_tcx() {
+        attach::attach(&node.programs, ifindex, direction, replaces.map(|hooked| hooked.program))?;
+        return Ok(());
+    }
+    if node.netlink.ensure_clsact(ifindex).await? {
+        node.undo.note_clsact(ifindex)?;
+    }
+    let program = node.programs.fd(direction);
+    Ok(node.netlink.attach_filter(ifindex, direction, program, object::name(direction)).await?)
+}
+
+async fn detach_one(
+    node: &mut Node,
+    ifindex: u32,
+    direction: Direction,
+    hooked: Hooked,
+) -> Result<(), ReconcileError> {
+    if hooked.tcx {
+        return Ok(attach::detach(ifindex, direction, hooked.program)?);
+    }
+    node.netlink.detach_filter(ifindex, direction, object::name(direction)).await?;
+    if node.undo.clsact().any(|made| made == ifindex) {
+        node.netlink.remove_empty_clsact(ifindex).await?;
+    }
+    Ok(())
+}

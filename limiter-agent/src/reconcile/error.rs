@@ -1,0 +1,83 @@
+//! Why a state cannot be put in force on this node, and what failed while it was.
+
+use crate::dataplane::DataPlaneError;
+use crate::netlink::NetlinkError;
+
+/// The desired state does not fit this node. Nothing of it was applied.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// Two entities have one identity.
+    #[error("{one} and {other} have the same identity in the kernel; rename one of them")]
+    Collision {
+        /// The first.
+        one: String,
+        /// The second.
+        other: String,
+    },
+    /// A pattern matches both sides of what is one path.
+    #[error("interfaces: {0}")]
+    DoubleCharge(String),
+    /// The meters have no room.
+    #[error(
+        "the state has {needed} networks and instances, the maps have room for {capacity}; set `capacity.instances` and restart the agent"
+    )]
+    Slots {
+        /// Slots there are.
+        capacity: u32,
+        /// Networks and instances.
+        needed: usize,
+    },
+    /// An uplink of the state is not there.
+    #[error("uplinks: no device is called {name:?}; the devices are {devices}")]
+    NoUplink {
+        /// The name.
+        name: String,
+        /// Names of those that are there.
+        devices: String,
+    },
+    /// A pattern matches an uplink.
+    #[error("interfaces: the pattern {pattern:?} matches the uplink {device}: traffic would be charged twice")]
+    UplinkMatched {
+        /// The pattern.
+        pattern: String,
+        /// The device.
+        device: String,
+    },
+    /// The zones have no room.
+    #[error("the state has {needed} zones, the maps have room for {capacity}; restart the agent to make room")]
+    Zones {
+        /// Zones there is room for.
+        capacity: u32,
+        /// Zones wanted.
+        needed: usize,
+    },
+}
+
+/// A round of the reconciler failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// Between agent and maps or programs.
+    #[error(transparent)]
+    DataPlane(#[from] DataPlaneError),
+    /// Between agent and devices.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+    /// The state does not fit.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The record of what to give back could not be written, so nothing was changed.
+    #[error("writing the record for uninstall: {0}")]
+    Undo(#[from] std::io::Error),
+}
+
+impl ReconcileError {
+    /// True where the cause is that a device is no longer there.
+    pub fn is_device_gone(&self) -> bool {
+        let errno = match self {
+            Self::DataPlane(DataPlaneError::Syscall { source, .. }) => source.raw_os_error(),
+            Self::Netlink(error) => error.errno(),
+            _ => None,
+        };
+        errno == Some(libc::ENODEV)
+    }
+}

@@ -1,0 +1,60 @@
+//! Observe, plan, apply: the node is brought to the desired state, whatever it was before.
+
+pub mod action;
+mod apply;
+pub mod bound;
+pub mod cover;
+pub mod entity;
+pub mod error;
+pub mod fq;
+pub mod interfaces;
+pub mod mode;
+pub mod observe;
+pub mod observed;
+pub mod plan;
+pub mod slots;
+pub mod undo;
+pub mod wanted;
+
+use crate::dataplane::{Maps, Programs};
+use crate::desired::Desired;
+use crate::netlink::Netlink;
+use error::ReconcileError;
+use plan::Plan;
+use undo::Undo;
+
+/// What a reconciler works on.
+pub struct Node {
+    /// The maps.
+    pub maps: Maps,
+    /// The programs to attach.
+    pub programs: Programs,
+    /// The devices.
+    pub netlink: Netlink,
+    /// What uninstall gives back.
+    pub undo: Undo,
+}
+
+/// Rounds after which a state that does not settle is left to the next signal or timer.
+const ROUNDS_MAX: usize = 4;
+
+/// Brings the node to `desired`; returns the last plan, which has no actions where all is settled.
+///
+/// It takes no hint of what changed: signal, timer and start call the same function, which reads
+/// everything again. A round may show what the one before made possible (a device that has `fq` now
+/// shapes), so rounds go on until one finds nothing to do.
+pub async fn reconcile(node: &mut Node, desired: &Desired) -> Result<Plan, ReconcileError> {
+    let mut round = 0;
+    loop {
+        let observed = observe::observe(&node.maps, Some(&node.programs), &mut node.netlink).await?;
+        let plan = plan::plan(desired, &observed)?;
+        round += 1;
+        if plan.actions.is_empty() || round == ROUNDS_MAX {
+            return Ok(plan);
+        }
+        for action in &plan.actions {
+            tracing::info!(%action, "apply");
+        }
+        apply::apply(node, &observed, &plan.actions).await?;
+    }
+}

@@ -1,0 +1,92 @@
+//! Reads what is there: maps, hooks, devices.
+
+use std::collections::BTreeMap;
+
+use limiter_common::interface::Zone;
+use limiter_common::meter::{Direction, Owner};
+
+use super::error::ReconcileError;
+use super::observed::{Hooked, Kernel, Observed};
+use crate::dataplane::{DataPlaneError, Maps, Programs, Sizes, attach};
+use crate::netlink::{Link, Netlink};
+
+/// Reads everything a plan depends on.
+pub async fn observe(
+    maps: &Maps,
+    programs: Option<&Programs>,
+    netlink: &mut Netlink,
+) -> Result<Observed, ReconcileError> {
+    let devices = devices(netlink).await?;
+    Ok(Observed {
+        kernel: kernel(maps)?,
+        hooks: hooks(Some(maps.meters_id()), &devices.links, netlink).await?,
+        programs: programs.map(Programs::ids),
+        ..devices
+    })
+}
+
+/// What a node would be without anything of ours, with empty maps of `sizes`.
+pub async fn without_maps(sizes: Sizes, netlink: &mut Netlink) -> Result<Observed, ReconcileError> {
+    let devices = devices(netlink).await?;
+    let kernel = Kernel {
+        zones: vec![Zone::default(); sizes.zones as usize],
+        owners: vec![Owner::default(); sizes.slots as usize],
+        limits: vec![Default::default(); sizes.slots as usize],
+        sizes,
+        ..Kernel::default()
+    };
+    Ok(Observed { kernel, hooks: hooks(None, &devices.links, netlink).await?, ..devices })
+}
+
+async fn devices(netlink: &mut Netlink) -> Result<Observed, ReconcileError> {
+    Ok(Observed {
+        links: netlink.links().await?,
+        addresses: netlink.addresses().await?,
+        default_routes: netlink.uplinks().await?.into_iter().collect(),
+        qdiscs: netlink.qdiscs().await?,
+        kernel_has_fq: netlink.has_fq().await?,
+        ..Observed::default()
+    })
+}
+
+fn kernel(maps: &Maps) -> Result<Kernel, DataPlaneError> {
+    let meters = maps.meters();
+    Ok(Kernel {
+        node: maps.node()?,
+        zones: maps.zones()?,
+        owners: (0..meters.slots()).map(|slot| meters.owner(slot)).collect(),
+        limits: (0..meters.slots()).map(|slot| Direction::ALL.map(|way| meters.limit(slot, way))).collect(),
+        instances: maps.instances()?,
+        prefixes: maps.networks()?,
+        interfaces: maps.interfaces().all(),
+        sizes: maps.sizes(),
+    })
+}
+
+/// Programs of ours on every device, at TCX where the kernel has it, else as filters; `meters_id`
+/// tells which of them write the pinned meters.
+pub async fn hooks(
+    meters_id: Option<u32>,
+    links: &[Link],
+    netlink: &mut Netlink,
+) -> Result<BTreeMap<(u32, Direction), Vec<Hooked>>, ReconcileError> {
+    let loaded = attach::loaded(meters_id);
+    let tcx = attach::has_tcx();
+    let mut hooks = BTreeMap::new();
+    for link in links {
+        for direction in Direction::ALL {
+            let ids = if tcx {
+                attach::chain(link.ifindex, direction)?
+            } else {
+                let filters = netlink.filters(link.ifindex, direction).await?;
+                filters.iter().filter_map(|filter| filter.program_id).collect()
+            };
+            let ours = ids.into_iter().filter_map(|id| loaded.iter().find(|program| program.id == id));
+            let ours: Vec<Hooked> = ours.map(|program| Hooked { program: program.id, tcx, current: program.current }).collect();
+            if !ours.is_empty() {
+                hooks.insert((link.ifindex, direction), ours);
+            }
+        }
+    }
+    Ok(hooks)
+}

@@ -1,0 +1,161 @@
+//! Desired and observed to an ordered list of actions. Pure.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use limiter_common::key::Target;
+use limiter_common::meter::Direction;
+use limiter_common::node::Node;
+
+use super::action::Action;
+use super::entity::Entity;
+use super::error::PlanError;
+use super::fq;
+use super::observed::Observed;
+use super::wanted::{self, Wanted};
+use crate::desired::{Desired, Rate};
+
+/// What to do, and what it leads to.
+#[derive(Debug)]
+pub struct Plan {
+    /// Actions in the order in which they are to be carried out.
+    pub actions: Vec<Action>,
+    /// The content that the maps will have.
+    pub wanted: Wanted,
+}
+
+/// Plans the way from `observed` to `desired`.
+///
+/// What is added comes before what is taken away, and limits come before the addresses that lead to
+/// them: at no moment does a packet of a known instance find no meter or one without its limit. A
+/// slot is released last, when nothing leads to it.
+pub fn plan(desired: &Desired, observed: &Observed) -> Result<Plan, PlanError> {
+    let wanted = Wanted::of(desired, observed)?;
+    let kernel = &observed.kernel;
+    let (put_prefixes, removed_prefixes) = difference(&kernel.prefixes, &wanted.prefixes);
+    let (put_instances, removed_instances) = difference(&kernel.instances, &wanted.instances);
+
+    let mut actions = Vec::new();
+    if wanted.node != kernel.node {
+        actions.push(Action::Bypass(wanted.node.flags & Node::BYPASS != 0));
+    }
+    actions.extend(claims(desired, &wanted));
+    actions.extend(limits(desired, observed, &wanted));
+    actions.extend(zones(desired, observed, &wanted));
+    actions.extend((!put_prefixes.is_empty()).then_some(Action::PutPrefixes(put_prefixes)));
+    actions.extend((!put_instances.is_empty()).then_some(Action::PutInstances(put_instances)));
+    actions.extend(fq::steps(desired, observed, &wanted));
+    actions.extend(taken(observed, &wanted));
+    actions.extend(left(observed, &wanted));
+    actions.extend((!removed_instances.is_empty()).then_some(Action::RemoveInstances(removed_instances)));
+    actions.extend((!removed_prefixes.is_empty()).then_some(Action::RemovePrefixes(removed_prefixes)));
+    actions.extend(freed_zones(observed, &wanted));
+    let releases = &wanted.assignment.releases;
+    actions.extend((!releases.is_empty()).then(|| Action::Release(releases.clone())));
+    Ok(Plan { actions, wanted })
+}
+
+/// Entries to set and keys to remove, each sorted, so that equal states give equal plans.
+fn difference<K: Copy + Eq + Hash + Ord>(
+    is: &HashMap<K, Target>,
+    shall: &HashMap<K, Target>,
+) -> (Vec<(K, Target)>, Vec<K>) {
+    let put = shall.iter().filter(|(key, target)| is.get(key) != Some(target));
+    let mut put: Vec<(K, Target)> = put.map(|(key, target)| (*key, *target)).collect();
+    let mut removed: Vec<K> = is.keys().filter(|key| !shall.contains_key(key)).copied().collect();
+    put.sort_unstable_by_key(|(key, _)| *key);
+    removed.sort_unstable();
+    (put, removed)
+}
+
+fn claims(desired: &Desired, wanted: &Wanted) -> impl Iterator<Item = Action> {
+    wanted.assignment.claims.iter().map(|&place| {
+        let (entity, hash) = wanted.entities[place];
+        let slot = wanted.assignment.slots[place];
+        Action::Claim { slot, entity: hash, kind: entity.kind(), name: wanted::name(desired, entity) }
+    })
+}
+
+/// A claimed slot is zeroed, so its limits count as changed whatever it held.
+fn limits(desired: &Desired, observed: &Observed, wanted: &Wanted) -> Vec<Action> {
+    let is_new: std::collections::HashSet<usize> = wanted.assignment.claims.iter().copied().collect();
+    let places = wanted.entities.iter().zip(&wanted.assignment.slots).enumerate();
+    let changed = places.filter_map(|(place, (&(entity, _), slot))| {
+        let limits = wanted.limits[slot];
+        let is = observed.kernel.limits.get(*slot as usize);
+        let changed = is_new.contains(&place) || is != Some(&limits);
+        changed.then(|| Action::Limit {
+            slot: *slot,
+            limits,
+            name: wanted::name(desired, entity),
+            rates: rates(desired, entity),
+        })
+    });
+    changed.collect()
+}
+
+fn rates(desired: &Desired, entity: Entity) -> [Option<Rate>; 2] {
+    let limits = match entity {
+        Entity::Network(index) => &desired.networks[index].limits,
+        Entity::Instance(index) => &desired.instances[index].limits,
+    };
+    [limits.up, limits.down]
+}
+
+fn zones(desired: &Desired, observed: &Observed, wanted: &Wanted) -> Vec<Action> {
+    let changed = wanted.zones.iter().filter(|(number, zone)| observed.kernel.zones.get(**number as usize) != Some(zone));
+    let name = |hash| {
+        let zone = desired.zones.iter().find(|zone| super::entity::hash("zone", &zone.name) == hash);
+        zone.map_or_else(String::new, |zone| zone.name.clone())
+    };
+    changed
+        .map(|(&number, zone)| Action::PutZone { number, zone: Box::new(*zone), name: name(zone.entity) })
+        .collect()
+}
+
+fn freed_zones(observed: &Observed, wanted: &Wanted) -> Vec<Action> {
+    let taken = (0_u32..).zip(&observed.kernel.zones).filter(|(_, zone)| zone.entity != 0);
+    taken.filter(|(number, _)| !wanted.zones.contains_key(number)).map(|(number, _)| Action::FreeZone(number)).collect()
+}
+
+/// Interfaces to take or change, each with its hooks: the entry comes first, since a program on an
+/// interface that is not ours passes everything.
+fn taken(observed: &Observed, wanted: &Wanted) -> Vec<Action> {
+    let mut actions = Vec::new();
+    for (&ifindex, &interface) in &wanted.interfaces {
+        let device = observed.device(ifindex);
+        if observed.kernel.interfaces.get(&ifindex) != Some(&interface) {
+            actions.push(Action::PutInterface { interface, device: device.clone() });
+        }
+        for direction in Direction::ALL {
+            let there = observed.hooks.get(&(ifindex, direction)).map_or(&[][..], Vec::as_slice);
+            let is_right = |program: u32, current: bool| match observed.programs {
+                Some(ids) => ids[direction as usize] == program,
+                None => current,
+            };
+            let right = there.iter().position(|hooked| is_right(hooked.program, hooked.current));
+            let replaced = if right.is_some() { None } else { there.first().copied() };
+            if right.is_none() {
+                actions.push(Action::Attach { ifindex, device: device.clone(), direction, replaces: replaced });
+            }
+            let kept = right.map(|place| there[place]).or(replaced);
+            let extra = there.iter().filter(|hooked| Some(**hooked) != kept);
+            actions.extend(extra.map(|&hooked| Action::Detach { ifindex, device: device.clone(), direction, hooked }));
+        }
+    }
+    actions
+}
+
+/// Interfaces that are no longer ours: hooks first, then the entry.
+fn left(observed: &Observed, wanted: &Wanted) -> Vec<Action> {
+    let mut actions = Vec::new();
+    for (&(ifindex, direction), hooks) in &observed.hooks {
+        if !wanted.interfaces.contains_key(&ifindex) {
+            let device = observed.device(ifindex);
+            actions.extend(hooks.iter().map(|&hooked| Action::Detach { ifindex, device: device.clone(), direction, hooked }));
+        }
+    }
+    let gone = observed.kernel.interfaces.keys().filter(|ifindex| !wanted.interfaces.contains_key(ifindex));
+    actions.extend(gone.map(|&ifindex| Action::RemoveInterface { ifindex, device: observed.device(ifindex) }));
+    actions
+}

@@ -1,0 +1,128 @@
+//! The agent's life: load, reconcile, wait for whatever may have changed, reconcile again.
+
+use std::io;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use sd_notify::NotifyState;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::MissedTickBehavior;
+
+use crate::args::RunArgs;
+use crate::dataplane::{Maps, Programs};
+use crate::netlink::{Netlink, Watch};
+use crate::place::Place;
+use crate::reconcile::undo::Undo;
+use crate::reconcile::{Node, reconcile};
+use crate::state::{self, Source};
+use crate::state_watch::StateWatch;
+use crate::{metrics, privilege, sizing};
+
+/// Everything is read again after this time, should a notification have been lost.
+const REREAD: Duration = Duration::from_secs(30);
+
+/// Runs until SIGTERM or SIGINT. Limits stay in force after it.
+pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
+    let _lock = place.lock().map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => anyhow::anyhow!("another agent uses {}; stop it first", place.state_dir.display()),
+        _ => anyhow::Error::new(error).context(format!("locking {}", place.state_dir.display())),
+    })?;
+    // Watches are open before the first reading, so no change is missed.
+    let file_watch = StateWatch::open(&place.state_file)?;
+    let mut node_watch = Watch::open()?;
+    let mut source = first_state(&place)?;
+    let mut node = open(&place, &source)?;
+    let metrics_listener = match args.metrics.0 {
+        Some(address) => Some(TcpListener::bind(address).await.with_context(|| format!("metrics on {address}"))?),
+        None => None,
+    };
+    privilege::keep_only_needed().context("dropping capabilities")?;
+
+    reconcile(&mut node, &source.desired).await?;
+    source.note_applied(&place).context("keeping a copy of the state")?;
+    tell_ready(&source);
+    if let Some(listener) = metrics_listener {
+        tokio::spawn(metrics::serve(listener, place.clone()));
+    }
+
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut timer = tokio::time::interval(REREAD);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    timer.reset();
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => {}
+            _ = timer.tick() => {}
+            () = file_watch.changed() => {}
+            changed = node_watch.changed() => changed?,
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+        step(&place, &mut node, &mut source).await;
+    }
+    tracing::info!("stopping; limits stay in force");
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    Ok(())
+}
+
+/// Reads the file again and reconciles. A refused file or a failed round is told and leaves the last
+/// good state in force.
+async fn step(place: &Place, node: &mut Node, source: &mut Source) {
+    match Source::read(&place.state_file) {
+        Ok(read) => match reconcile(node, &read.desired).await {
+            Ok(_) => {
+                if let Err(error) = read.note_applied(place) {
+                    tracing::error!(%error, "keeping a copy of the state");
+                }
+                if !read.is_same(source) {
+                    tell_ready(&read);
+                }
+                *source = read;
+                return;
+            }
+            Err(error) => refuse(place, &error.to_string()),
+        },
+        Err(error) => refuse(place, &error.to_string()),
+    }
+    if let Err(error) = reconcile(node, &source.desired).await {
+        tracing::error!(%error, "the last good state could not be put in force either");
+    }
+}
+
+/// The state file, or what was last in force where the file is refused: a node that starts with a
+/// broken file must not run without limits.
+fn first_state(place: &Place) -> anyhow::Result<Source> {
+    match Source::read(&place.state_file) {
+        Ok(source) => Ok(source),
+        Err(error) => match Source::read(&place.applied()) {
+            Ok(applied) => {
+                refuse(place, &error.to_string());
+                Ok(applied)
+            }
+            Err(_) => Err(anyhow::anyhow!(error)),
+        },
+    }
+}
+
+fn refuse(place: &Place, reason: &str) {
+    tracing::error!(reason, "the state file is refused, the last good state stays in force");
+    state::note_refused(place, reason);
+    let _ = sd_notify::notify(&[NotifyState::Status(&format!("state file refused: {reason}"))]);
+}
+
+fn open(place: &Place, source: &Source) -> anyhow::Result<Node> {
+    let programs = Programs::load(&place.pins, &sizing::sizes(&source.desired))?;
+    let maps = Maps::open(&place.pins)?.context("the maps just pinned are gone")?;
+    let undo = Undo::open(&place.state_dir).context("reading the record for uninstall")?;
+    Ok(Node { maps, programs, netlink: Netlink::open()?, undo })
+}
+
+fn tell_ready(source: &Source) {
+    let (networks, instances) = (source.desired.networks.len(), source.desired.instances.len());
+    tracing::info!(networks, instances, "in force");
+    let status = format!("{networks} networks and {instances} instances in force");
+    let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+}

@@ -1,0 +1,52 @@
+//! The state in force: from the file, or from the copy of what was last put in force.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use crate::desired::{self, Desired};
+use crate::place::Place;
+
+/// A state that was read and checked, with the bytes it came from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The checked state.
+    pub desired: Desired,
+    bytes: Vec<u8>,
+}
+
+impl Source {
+    /// Reads and checks a state file.
+    pub fn read(path: &Path) -> Result<Self, Box<desired::StateError>> {
+        let bytes = desired::read_bytes(path)?;
+        let desired = desired::load_bytes(&bytes, path)?;
+        Ok(Self { desired, bytes })
+    }
+
+    /// True where both came from the same bytes.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+
+    /// Keeps a copy of what is in force now and forgets the last refusal.
+    pub fn note_applied(&self, place: &Place) -> io::Result<()> {
+        if fs::read(place.applied()).ok().as_deref() != Some(&self.bytes) {
+            let next = place.state_dir.join("applied.yaml.next");
+            let mut file = fs::File::create(&next)?;
+            file.write_all(&self.bytes)?;
+            file.sync_all()?;
+            fs::rename(next, place.applied())?;
+        }
+        match fs::remove_file(place.refused()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Notes why the state file is not in force, for `status`.
+pub fn note_refused(place: &Place, reason: &str) {
+    if let Err(error) = fs::write(place.refused(), reason) {
+        tracing::warn!(%error, "the refusal could not be noted for status");
+    }
+}
