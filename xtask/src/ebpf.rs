@@ -84,14 +84,26 @@ fn command(compiler: &Compiler, linker: &Path, arch: &str) -> Command {
 }
 
 /// A command without what cargo, or its user, sets for the programs of the host.
+///
+/// Some build scripts look at all of it, so the object would be compiled anew for each caller.
 fn clean(program: &OsStr) -> Command {
-    const KEPT: [&str; 6] =
-        ["CARGO_HOME", "CARGO_NET_", "CARGO_HTTP_", "CARGO_REGISTR", "CARGO_SOURCE_", "CARGO_TERM_"];
+    const KEPT: [&str; 7] = [
+        "CARGO_HOME",
+        "CARGO_LOG",
+        "CARGO_NET_",
+        "CARGO_HTTP_",
+        "CARGO_REGISTR",
+        "CARGO_SOURCE_",
+        "CARGO_TERM_",
+    ];
+    const OF_BUILD_SCRIPTS: [&str; 7] =
+        ["DEBUG", "HOST", "NUM_JOBS", "OPT_LEVEL", "OUT_DIR", "PROFILE", "TARGET"];
     let mut command = Command::new(program);
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         let of_cargo = text.starts_with("CARGO_") || text.starts_with("RUSTC") || text == "RUSTFLAGS";
-        if of_cargo && !KEPT.iter().any(|kept| text.starts_with(kept)) {
+        let kept = KEPT.iter().any(|kept| text.starts_with(kept));
+        if (of_cargo && !kept) || OF_BUILD_SCRIPTS.contains(&&*text) {
             command.env_remove(&name);
         }
     }

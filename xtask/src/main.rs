@@ -1,3 +1,50 @@
-//! Build, check, test, bench and demo.
+//! Build, check, test, bench and demo: one file for each verb.
 
-fn main() {}
+mod build;
+mod check;
+mod disassembly;
+mod ebpf;
+mod object;
+mod outcome;
+mod process;
+mod promises;
+mod run;
+mod setup;
+mod test;
+mod tidy;
+mod vm;
+mod workspace;
+
+use anyhow::Result;
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Build, check, test, bench and demo.")]
+enum Verb {
+    /// Find what is missing on this machine and install it.
+    Setup(setup::Args),
+    /// Build the agent for release and show the size of the kernel programs.
+    Build,
+    /// Compare the kernel object with its budget.
+    Object(object::Args),
+    /// Check format, lints, dependencies, layout rules and generated files.
+    Check,
+    /// Run every test, on this kernel and, if asked, on others.
+    Test(test::Args),
+    /// Measure; see docs/performance.md.
+    Bench(run::Args),
+    /// Show real traffic held to its limits, in namespaces of this machine.
+    Demo(run::Args),
+}
+
+fn main() -> Result<()> {
+    match Verb::parse() {
+        Verb::Setup(args) => setup::run(&args),
+        Verb::Build => build::run(),
+        Verb::Object(args) => object::run(&args),
+        Verb::Check => check::run(),
+        Verb::Test(args) => test::run(&args),
+        Verb::Bench(args) => run::bench(&args),
+        Verb::Demo(args) => run::demo(&args),
+    }
+}
