@@ -10,7 +10,7 @@ use limiter_common::meter::Direction;
 
 use super::Netlink;
 use super::error::NetlinkError;
-use super::qdisc::{HEADER_BYTES, TCA_KIND, TCA_OPTIONS, header, terminated};
+use super::qdisc::{HEADER_BYTES, Qdisc, TCA_KIND, TCA_OPTIONS, header, terminated};
 use super::socket::{CHANGE, CREATE, LIST};
 use super::wire::{Request, attribute, attributes, put, text, u32_at};
 
@@ -53,19 +53,15 @@ impl Netlink {
     ///
     /// [`NetlinkError::IngressTaken`] where somebody's `ingress` qdisc is in its place.
     pub async fn ensure_clsact(&mut self, ifindex: u32) -> Result<bool, NetlinkError> {
-        let qdiscs = self.qdiscs().await?;
-        let present = qdiscs.iter().find(|qdisc| (qdisc.ifindex, qdisc.parent) == (ifindex, CLSACT_PARENT));
-        match present.map(|qdisc| qdisc.kind.as_str()) {
-            Some("clsact") => Ok(false),
-            Some(_) => Err(NetlinkError::IngressTaken { ifindex }),
-            None => {
-                let body = header(ifindex, CLSACT_HANDLE, CLSACT_PARENT, 0);
-                let request =
-                    Request::new(libc::RTM_NEWQDISC, CREATE, &body).with(TCA_KIND, &terminated("clsact"));
-                self.socket.change(&format!("interface {ifindex}: add clsact"), request).await?;
-                Ok(true)
-            }
+        let body = header(ifindex, CLSACT_HANDLE, CLSACT_PARENT, 0);
+        let request = Request::new(libc::RTM_NEWQDISC, CREATE, &body).with(TCA_KIND, &terminated("clsact"));
+        match self.socket.change(&format!("interface {ifindex}: add clsact"), request).await {
+            Err(error) if error.errno() == Some(libc::EEXIST) => {}
+            result => return result.map(|()| true),
         }
+        let qdiscs = self.qdiscs().await?;
+        let is_clsact = |qdisc: &Qdisc| qdisc.ifindex == ifindex && qdisc.kind == "clsact";
+        if qdiscs.iter().any(is_clsact) { Ok(false) } else { Err(NetlinkError::IngressTaken { ifindex }) }
     }
 
     /// Deletes clsact where it has no filter left; call it only where [`Self::ensure_clsact`] made it.

@@ -1,6 +1,6 @@
 //! Pure: devices that would charge the same packet twice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use super::link::Link;
@@ -17,10 +17,12 @@ pub struct Overlap {
 /// The first pair in `limited` where packets of one device pass the other too, by any number of
 /// devices between them: a bridge and its port, a VLAN and its parent, both ends of a veth.
 pub fn double_charge(links: &[Link], limited: &BTreeSet<u32>) -> Option<Overlap> {
-    let is_limited = |link: &&Link| limited.contains(&link.ifindex);
-    links.iter().filter(is_limited).find_map(|lower| {
-        let upper = above(links, lower).into_iter().find(is_limited)?;
-        Some(Overlap { lower: lower.name.clone(), upper: upper.name.clone() })
+    let names: HashMap<u32, &str> = links.iter().map(|link| (link.ifindex, link.name.as_str())).collect();
+    let name = |ifindex: u32| names.get(&ifindex).map(|name| (*name).to_owned());
+    let uppers = uppers(links);
+    limited.iter().find_map(|&lower| {
+        let upper = above(&uppers, lower).into_iter().find(|upper| limited.contains(upper))?;
+        Some(Overlap { lower: name(lower)?, upper: name(upper)? })
     })
 }
 
@@ -35,16 +37,27 @@ impl fmt::Display for Overlap {
     }
 }
 
-/// The devices that carry what passes `lower`, nearest first, without itself.
-fn above<'a>(links: &'a [Link], lower: &'a Link) -> Vec<&'a Link> {
+/// For each device those directly above it.
+fn uppers(links: &[Link]) -> HashMap<u32, Vec<u32>> {
+    let mut uppers = HashMap::<_, Vec<_>>::new();
+    for link in links {
+        if let Some(master) = link.master_ifindex {
+            uppers.entry(link.ifindex).or_default().push(master);
+        }
+        if let Some(parent) = link.parent_ifindex {
+            uppers.entry(parent).or_default().push(link.ifindex);
+        }
+    }
+    uppers
+}
+
+/// All devices above `lower`, nearest first; the ends of a veth are above each other.
+fn above(uppers: &HashMap<u32, Vec<u32>>, lower: u32) -> Vec<u32> {
     let mut found = vec![lower];
     let mut next = 0;
-    while let Some(&device) = found.get(next) {
-        let sits_on = |upper: &&Link| {
-            device.master_ifindex == Some(upper.ifindex) || upper.parent_ifindex == Some(device.ifindex)
-        };
-        for upper in links.iter().filter(sits_on) {
-            if !found.iter().any(|seen| seen.ifindex == upper.ifindex) {
+    while let Some(device) = found.get(next) {
+        for &upper in uppers.get(device).into_iter().flatten() {
+            if !found.contains(&upper) {
                 found.push(upper);
             }
         }
