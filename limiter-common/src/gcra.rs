@@ -6,9 +6,11 @@
 //!
 //! Source: ITU-T I.371 (GCRA, virtual scheduling); the burst and queue bounds are the tolerance.
 
-/// A lead of this many ticks or more is no debt but a time long past: 2.28 years of the 9 that
-/// a word of ticks spans. It keeps a meter usable that was idle for years.
-pub const HORIZON_TICKS: u64 = 1 << 62;
+/// A lead of this many ticks (26 days) or more is no debt but a time long past, so a meter may be idle
+/// for all but 26 days of the nine years that a word of ticks spans.
+///
+/// It is eight times the longest bound, so that what CPUs charge at once beyond a bound fits below it.
+pub const HORIZON_TICKS: u64 = 1 << 57;
 
 /// The word of a meter that several CPUs charge at once.
 pub trait NextFree {
@@ -35,6 +37,12 @@ pub const fn lead(next_free: u64, now: u64) -> u64 {
 #[inline(always)]
 pub const fn admits(lead_ticks: u64, bound_ticks: u64) -> bool {
     lead_ticks <= bound_ticks
+}
+
+/// The invariant of a meter's word: it is ahead of `now` by no more than the bound and the cost of what
+/// was charged beyond it, one packet for each CPU.
+pub const fn is_valid(next_free: u64, now: u64, bound_ticks: u64, beyond_ticks: u64) -> bool {
+    lead(next_free, now) <= bound_ticks + beyond_ticks
 }
 
 /// Charges `cost` ticks and returns how far ahead of `now` the packet departs, in ticks.

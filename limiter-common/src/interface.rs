@@ -31,7 +31,7 @@ impl Interface {
     pub const OBSERVE: u64 = 1 << 1;
     /// Sources outside every network of the zone pass uncounted instead of being dropped.
     pub const PASS_FOREIGN: u64 = 1 << 2;
-    /// EtherTypes other than IP and ARP are dropped.
+    /// `EtherType`s other than IP and ARP are dropped.
     pub const DROP_NON_IP: u64 = 1 << 3;
 
     /// The element at which an interface is looked for in a probe, 0 being its home.
@@ -88,6 +88,8 @@ impl Range {
     /// True where `address` is in the range.
     #[inline(always)]
     pub const fn contains(&self, address: Address) -> bool {
-        ((address.high & self.mask.high) ^ self.address.high) | ((address.low & self.mask.low) ^ self.address.low) == 0
+        ((address.high & self.mask.high) ^ self.address.high)
+            | ((address.low & self.mask.low) ^ self.address.low)
+            == 0
     }
 }

@@ -19,6 +19,7 @@ impl Address {
     }
 
     /// The 16 octets of an IPv6 address.
+    #[expect(clippy::many_single_char_names, reason = "one for each octet")]
     pub const fn from_octets(octets: [u8; 16]) -> Self {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = octets;
         Self {
@@ -28,24 +29,36 @@ impl Address {
     }
 
     /// The 16 octets.
+    #[expect(clippy::many_single_char_names, reason = "one for each octet")]
     pub const fn octets(self) -> [u8; 16] {
         let [a, b, c, d, e, f, g, h] = self.high.to_ne_bytes();
         let [i, j, k, l, m, n, o, p] = self.low.to_ne_bytes();
         [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
     }
 
-    /// Traffic from or to it never leaves the link: multicast, broadcast, link-local, loopback.
+    /// Traffic to it never leaves the link: multicast, broadcast, link-local.
     #[inline(always)]
     pub const fn is_link_scope(self) -> bool {
-        let low = u64::from_be(self.low);
-        if self.high == 0 && low >> 32 == 0xffff {
-            let v4 = low as u32;
+        if self.is_v4_mapped() {
+            let v4 = u64::from_be(self.low) as u32;
             // 224.0.0.0/4 (multicast), 255.255.255.255, 169.254.0.0/16
             return v4 >> 28 == 0xe || v4 == u32::MAX || v4 >> 16 == 0xa9fe;
         }
-        let high = u64::from_be(self.high);
-        // ff00::/8, fe80::/10
-        high >> 56 == 0xff || high >> 54 == 0x3fa
+        // ff00::/8
+        u64::from_be(self.high) >> 56 == 0xff || self.is_v6_link_local()
+    }
+
+    /// `fe80::/10`. No router forwards such a source (RFC 4291 2.5.6), while Linux does forward IPv4
+    /// link-local ones.
+    #[inline(always)]
+    pub const fn is_v6_link_local(self) -> bool {
+        u64::from_be(self.high) >> 54 == 0x3fa
+    }
+
+    /// In `::ffff:0:0/96`, which stands for IPv4 here and is no address on the wire (RFC 6890 2.2.3).
+    #[inline(always)]
+    pub const fn is_v4_mapped(self) -> bool {
+        self.high == 0 && u64::from_be(self.low) >> 32 == 0xffff
     }
 
     /// `0.0.0.0` or `::`, the source of a host that has no address yet (DHCP, DAD).
@@ -95,7 +108,11 @@ impl Target {
 
     /// Slot 0 stands for none.
     pub const fn new(instance: u32, network: u32, flags: u64) -> Self {
-        Self((instance & Self::SLOT_MAX) as u64 | ((network & Self::SLOT_MAX) as u64) << Self::SLOT_BITS | flags)
+        Self(
+            (instance & Self::SLOT_MAX) as u64
+                | ((network & Self::SLOT_MAX) as u64) << Self::SLOT_BITS
+                | flags,
+        )
     }
 
     /// Slot of the instance; 0 where the address is no instance's.

@@ -10,7 +10,7 @@ pub enum Reason {
     NotOurs = 1,
     /// ARP.
     Arp = 2,
-    /// Another EtherType, passed by the interface's policy.
+    /// Another `EtherType`, passed by the interface's policy.
     NonIp = 3,
     /// Not Internet: link scope, a local prefix, the same network, the node itself.
     Local = 4,
@@ -22,7 +22,7 @@ pub enum Reason {
     Observed = 7,
     /// No valid IP header: nothing behind it can be trusted, so nothing may pass on its account.
     Malformed = 8,
-    /// Another EtherType, dropped by the interface's policy.
+    /// Another `EtherType`, dropped by the interface's policy.
     NonIpDropped = 9,
     /// The source is outside every network of the zone.
     Spoofed = 10,
