@@ -24,7 +24,8 @@ pub(crate) fn owner(ctx: &TcContext, interface: &Interface, ip: &Ip, direction: 
         Direction::Up => (ip.source, ip.destination),
         Direction::Down => (ip.destination, ip.source),
     };
-    if ip.destination.is_link_scope() {
+    // Down, a link-local IPv6 source is a neighbour (the node itself), since no router forwards it.
+    if ip.destination.is_link_scope() || (matches!(direction, Direction::Down) && ip.source.is_v6_link_local()) {
         return Class::Unmetered(Reason::Local);
     }
     let owner = if interface.bound == 0 { lookup(interface.zone, subject) } else { Some(interface.bound()) };

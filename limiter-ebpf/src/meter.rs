@@ -89,6 +89,10 @@ impl Handle {
         if control.has(Control::OFFLINE) {
             return Some(Reason::Offline);
         }
+        // A limit may be lifted while the meter is in debt.
+        if self.cost_per_byte() == 0 {
+            return None;
+        }
         let lead = gcra::lead(self.load(), now);
         (!gcra::admits(lead, control.bound_ticks())).then_some(limit)
     }

@@ -110,7 +110,8 @@ fn ipv4(ctx: &TcContext, view: &View, offset: usize) -> Packet {
     Packet::Ip(Ip { source: Address::from_v4(source), destination: Address::from_v4(destination), wire })
 }
 
-/// RFC 8200 3. A payload length of zero is a jumbogram or a stale GSO length and says nothing.
+/// RFC 8200 3. A payload length of zero is a jumbogram or a stale GSO length and says nothing. Mapped
+/// IPv4 addresses are not valid on the wire, and would be taken for the IPv4 hosts that they name.
 #[inline(always)]
 fn ipv6(ctx: &TcContext, view: &View, offset: usize) -> Packet {
     let Some(header) = view.read::<[u64; IPV6_BYTES / 8]>(offset) else { return Packet::Malformed };
@@ -118,7 +119,9 @@ fn ipv6(ctx: &TcContext, view: &View, offset: usize) -> Packet {
     let [version, _, _, _, payload_high, payload_low, next_header, _] = first.to_ne_bytes();
     let payload_bytes = u16::from_be_bytes([payload_high, payload_low]) as u64;
     let buffer_bytes = ctx.len() as u64 - offset as u64;
-    if version >> 4 != 6 {
+    let source = Address { high: source_high, low: source_low };
+    let destination = Address { high: destination_high, low: destination_low };
+    if version >> 4 != 6 || source.is_v4_mapped() || destination.is_v4_mapped() {
         return Packet::Malformed;
     }
     let gso_size = gso_size(ctx);
@@ -134,11 +137,7 @@ fn ipv6(ctx: &TcContext, view: &View, offset: usize) -> Packet {
         let header_bytes = transport - offset as u64 + transport_bytes(ctx, protocol, transport);
         wire::segmented(buffer_bytes, header_bytes, gso_size)
     };
-    Packet::Ip(Ip {
-        source: Address { high: source_high, low: source_low },
-        destination: Address { high: destination_high, low: destination_low },
-        wire,
-    })
+    Packet::Ip(Ip { source, destination, wire })
 }
 
 const HOP_BY_HOP: u8 = 0;
