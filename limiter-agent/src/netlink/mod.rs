@@ -31,7 +31,7 @@ use socket::Socket;
 /// Requests to the kernel about the network namespace in which it was opened.
 ///
 /// One request is under way at a time, hence `&mut`; open another one where two tasks ask at once.
-/// A call that is dropped half-way leaves nothing behind but what the kernel already did.
+/// A call may be dropped half-way; what it asked for may then be done or not.
 #[derive(Debug)]
 pub struct Netlink {
     socket: Socket,

@@ -46,7 +46,7 @@ pub struct Statistics {
     pub queued_packets: u32,
     /// Bytes waiting in it now.
     pub queued_bytes: u32,
-    /// Packets it refused, for all reasons.
+    /// Packets it refused, for all reasons; begins anew at 2^32.
     pub dropped_packets: u32,
     /// fq: refused because their flow held too many.
     pub flow_limit_packets: u64,

@@ -18,7 +18,7 @@ const NEXT_HOP_BYTES: usize = 8;
 impl Netlink {
     /// The devices of the default routes of the main table, IPv4 and IPv6, all next hops.
     ///
-    /// The kernel cannot search for them: it lists the table, some 60 ns a route.
+    /// The kernel cannot search for them: it lists the table, about 1 us a route (100,000: 0.1 s).
     pub async fn uplinks(&mut self) -> Result<BTreeSet<u32>, NetlinkError> {
         let mut uplinks = BTreeSet::new();
         for family in [libc::AF_INET as u8, libc::AF_INET6 as u8] {

@@ -33,6 +33,8 @@ const READINGS_MAX: u32 = 8;
 pub(super) struct Socket {
     channel: TokioSocket,
     sequence: u32,
+    /// The last request was dropped before its last answer came.
+    is_unfinished: bool,
     datagram: Vec<u8>,
 }
 
@@ -40,7 +42,7 @@ impl Socket {
     /// Opens it in the thread's network namespace.
     pub(super) fn open() -> Result<Self, NetlinkError> {
         let channel = connect().map_err(NetlinkError::Open)?;
-        Ok(Self { channel, sequence: 0, datagram: Vec::with_capacity(DATAGRAM_BYTES) })
+        Ok(Self { channel, sequence: 0, is_unfinished: false, datagram: Vec::with_capacity(DATAGRAM_BYTES) })
     }
 
     /// Sends a change and waits until the kernel made or refused it. `what` names it in errors.
@@ -70,16 +72,29 @@ impl Socket {
         &mut self,
         what: &str,
         request: Request,
-        mut each: impl FnMut(&[u8]),
+        each: impl FnMut(&[u8]),
     ) -> Result<bool, NetlinkError> {
-        let failed = |source| NetlinkError::Socket { request: what.to_owned(), source };
+        if self.is_unfinished {
+            // The kernel refuses a listing while another is half read; how that one ended is nobody's matter.
+            let _ = self.answers(what, |_| ()).await;
+        }
         self.sequence = self.sequence.wrapping_add(1);
         let bytes = request.numbered(self.sequence);
-        self.channel.send_to(&bytes, &SocketAddr::new(0, 0)).await.map_err(failed)?;
+        let sent = self.channel.send_to(&bytes, &SocketAddr::new(0, 0)).await;
+        sent.map_err(|source| NetlinkError::Socket { request: what.to_owned(), source })?;
+        self.is_unfinished = true;
+        self.answers(what, each).await
+    }
+
+    /// The answers to the last request, to their end.
+    async fn answers(&mut self, what: &str, mut each: impl FnMut(&[u8])) -> Result<bool, NetlinkError> {
         let mut steady = true;
         loop {
             self.datagram.clear();
-            let sender = self.channel.recv_from(&mut self.datagram).await.map_err(failed)?;
+            let received = self.channel.recv_from(&mut self.datagram).await;
+            self.is_unfinished &= received.is_ok();
+            let sender =
+                received.map_err(|source| NetlinkError::Socket { request: what.to_owned(), source })?;
             if sender.port_number() != 0 {
                 continue;
             }
@@ -93,6 +108,7 @@ impl Socket {
                 steady &= message.flags & INTERRUPTED == 0;
                 match i32::from(message.kind) {
                     libc::NLMSG_ERROR | libc::NLMSG_DONE => {
+                        self.is_unfinished = false;
                         return outcome(what, &message).map(|()| steady);
                     }
                     _ => each(message.body),
@@ -133,4 +149,36 @@ fn outcome(what: &str, message: &Message<'_>) -> Result<(), NetlinkError> {
         .unwrap_or_default();
     let source = io::Error::from_raw_os_error(code.wrapping_neg());
     Err(NetlinkError::Refused { request: what.to_owned(), detail, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
+    use std::time::Duration;
+
+    use tokio::time::sleep;
+
+    use super::super::testing::Namespace;
+
+    #[test]
+    fn a_listing_that_was_dropped_half_way_is_no_hindrance() {
+        let space = Namespace::new();
+        for pair in 0..100 {
+            space.ip(&format!("link add one{pair} type veth peer name two{pair}"));
+        }
+        space.run(async |netlink| {
+            {
+                let mut listing = pin!(netlink.links());
+                for wait in ["until the socket can be written", "until it can be read"] {
+                    let waits =
+                        poll_fn(|context| Poll::Ready(listing.as_mut().poll(context).is_pending())).await;
+                    assert!(waits, "{wait}");
+                    sleep(Duration::from_millis(1)).await;
+                }
+            }
+            assert_eq!(netlink.links().await.expect("links").len(), 201);
+        });
+    }
 }

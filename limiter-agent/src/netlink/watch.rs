@@ -14,7 +14,7 @@ use super::wire::{Message, next_message};
 const GATHER: Duration = Duration::from_millis(20);
 /// Above the largest notification; a longer one is cut and wakes all the same.
 const DATAGRAM_BYTES: usize = 64 << 10;
-/// Room for a burst of changes, about a thousand; beyond that the kernel says "overrun" and we wake.
+/// Asked for; the kernel gives what its limit allows. Beyond it changes are lost, we are told, and wake.
 const BUFFER_BYTES: u32 = 1 << 20;
 const GROUPS: i32 = libc::RTMGRP_LINK
     | libc::RTMGRP_TC
@@ -29,6 +29,8 @@ const GROUPS: i32 = libc::RTMGRP_LINK
 /// the first reading, then no change is missed. Changes that the listener makes wake it too, once.
 pub struct Watch {
     socket: TokioSocket,
+    /// Something changed and nobody was told yet.
+    is_pending: bool,
     datagram: Vec<u8>,
 }
 
@@ -36,18 +38,19 @@ impl Watch {
     /// Opens it in the calling thread's network namespace; needs a tokio runtime.
     pub fn open() -> Result<Self, NetlinkError> {
         let socket = subscribe().map_err(NetlinkError::Open)?;
-        Ok(Self { socket, datagram: Vec::with_capacity(DATAGRAM_BYTES) })
+        Ok(Self { socket, is_pending: false, datagram: Vec::with_capacity(DATAGRAM_BYTES) })
     }
 
-    /// Waits for a change, then [`GATHER`] longer for those that follow it.
-    ///
-    /// Dropped half-way it may forget a change; a timer beside it catches up.
+    /// Waits for a change, then 20 ms longer for those that follow it. Dropped half-way it forgets nothing.
     pub async fn changed(&mut self) -> Result<(), NetlinkError> {
-        while !self.receive().await? {}
+        while !self.is_pending {
+            self.is_pending = self.receive().await?;
+        }
         tokio::time::sleep(GATHER).await;
         while let Ok(received) = tokio::time::timeout(Duration::ZERO, self.receive()).await {
             received?;
         }
+        self.is_pending = false;
         Ok(())
     }
 
@@ -140,6 +143,17 @@ mod tests {
             let start = Instant::now();
             assert!(wakes(&mut watch).await);
             assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
+        });
+    }
+
+    #[test]
+    fn a_change_survives_a_wait_that_was_dropped() {
+        let space = Namespace::new();
+        space.run(async |_| {
+            let mut watch = Watch::open().expect("a watch");
+            space.ip("link add one type veth peer name two");
+            assert!(tokio::time::timeout(GATHER / 2, watch.changed()).await.is_err(), "still gathering");
+            assert!(wakes(&mut watch).await);
         });
     }
 
