@@ -42,13 +42,14 @@ pub(super) fn local_prefix(text: &str) -> Result<IpNet, AddressError> {
     strict(text.parse().map_err(|_| AddressError::NoPrefix)?)
 }
 
-/// An address of an instance, or a prefix it owns.
+/// An address of an instance, or a prefix it owns. Whoever finds it outside its network, whose prefixes
+/// are unicast, asks [`unicast`] for the better reason.
 pub(super) fn instance_address(text: &str) -> Result<IpNet, AddressError> {
     let net = match text.parse::<IpAddr>() {
         Ok(address) => IpNet::from(address),
         Err(_) => text.parse().map_err(|_| AddressError::NoAddress)?,
     };
-    unicast(strict(net)?)
+    strict(net)
 }
 
 /// An instance's address as one writes it: without the length of a single address.
@@ -76,7 +77,8 @@ fn strict(net: IpNet) -> Result<IpNet, AddressError> {
     }
 }
 
-fn unicast(net: IpNet) -> Result<IpNet, AddressError> {
+/// `net`, where machines can own all of it.
+pub(super) fn unicast(net: IpNet) -> Result<IpNet, AddressError> {
     match NOT_UNICAST.iter().find(|(_, range)| overlap(range, &net)) {
         Some(&(what, range)) => Err(AddressError::NotUnicast { what, range }),
         None => Ok(net),
@@ -129,7 +131,7 @@ mod tests {
 
     #[test]
     fn refused() {
-        let kind = |text: &str| match instance_address(text) {
+        let kind = |text: &str| match instance_address(text).and_then(unicast) {
             Err(AddressError::NotUnicast { range, .. }) => range.to_string(),
             Err(error) => format!("{error:?}"),
             Ok(net) => format!("accepted {net}"),

@@ -45,26 +45,29 @@ pub(super) fn find(text: &str, field: &FieldPath) -> Option<Found> {
 /// The innermost value that begins at `position`, or with `keys` the key that does; else the last node
 /// before, which is where a syntax error was found.
 pub(super) fn at(text: &str, position: (u64, u64), keys: bool) -> Option<Found> {
-    let (mut nodes, mut target, mut exact) = (0_usize, 0, false);
-    walk(text, |frames, _, begin| {
+    let mut nodes = 0_usize;
+    let mut here = None;
+    walk(text, |frames, event, begin| {
         if begin > position {
             return ControlFlow::Break(());
         }
-        let here = begin == position && is_key(frames) == keys;
-        if here || !exact {
-            target = nodes;
-        }
-        exact |= here;
         nodes += 1;
+        if begin == position && is_key(frames) == keys {
+            here = Some(found(frames, event, begin));
+        }
         ControlFlow::Continue(())
     });
+    here.or_else(|| nth(text, nodes.checked_sub(1)?))
+}
+
+fn nth(text: &str, mut skipped: usize) -> Option<Found> {
     let mut result = None;
     walk(text, |frames, event, begin| {
-        if target > 0 {
-            target -= 1;
+        if skipped > 0 {
+            skipped -= 1;
             return ControlFlow::Continue(());
         }
-        result = Some(found(frames, event, begin)).filter(|_| nodes > 0);
+        result = Some(found(frames, event, begin));
         ControlFlow::Break(())
     });
     result

@@ -9,6 +9,7 @@ mod near;
 mod overlap;
 mod parse;
 mod pattern;
+mod plain;
 mod rate;
 mod seq;
 mod state;

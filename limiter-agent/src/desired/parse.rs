@@ -7,6 +7,7 @@ use super::error::{FieldPath, StateError};
 use super::locate::{self, Content, Found};
 use super::model::Desired;
 use super::near::did_you_mean;
+use super::plain;
 use super::state::NodeState;
 
 /// Largest state file, bytes: room for more than half a million instances.
@@ -20,10 +21,14 @@ const NODES_MAX: usize = 12_000_000;
 /// The last line must end with a line feed: a file that was cut within a line is refused.
 pub fn parse(bytes: &[u8]) -> Result<(NodeState, Desired), Box<StateError>> {
     let text = text(bytes)?;
-    let state = serde_saphyr::from_str_with_options::<NodeState>(text, options())
-        .map_err(|error| explain(&error, text))?;
+    let state = plain::read(text).map_or_else(|| full(text), Ok)?;
     let desired = check(&state).map_err(|error| place(error, text))?;
     Ok((state, desired))
+}
+
+/// Any YAML.
+pub(super) fn full(text: &str) -> Result<NodeState, Box<StateError>> {
+    serde_saphyr::from_str_with_options(text, options()).map_err(|error| explain(&error, text))
 }
 
 /// The bytes as a text that is worth parsing.
@@ -65,6 +70,7 @@ fn options() -> Options {
         emit_comments: false,
         merge_keys: MergeKeyPolicy::Error,
         strict_booleans: true,
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
         reject_unsupported_tags: true,
         reject_tagged_field_names: true,
         with_snippet: false,
@@ -97,7 +103,9 @@ fn explain(error: &Error, text: &str) -> Box<StateError> {
         Error::SerdeUnknownField { expected, .. } => StateError::new(
             field.clone(),
             format_args!(
-                "unknown field; the fields here are {}{}", expected.join(", "), did_you_mean(field.name(), expected.iter().copied())
+                "unknown field; the fields here are {}{}",
+                expected.join(", "),
+                did_you_mean(field.name(), expected.iter().copied())
             ),
         ),
         Error::SerdeMissingField { field: missing, .. } => {
@@ -142,10 +150,9 @@ const NO_ALIASES: &str = "anchors (&) and aliases (*) are not supported; use a r
 fn with_value(field: FieldPath, found: Option<&Found>, reason: &str) -> Box<StateError> {
     match found.map(|found| &found.content) {
         Some(Content::Scalar(value)) => StateError::new(field, reason).value(value),
-        Some(Content::Nothing) => StateError::new(
-            field,
-            reason.replace("is not allowed here", "there is no value"),
-        ),
+        Some(Content::Nothing) => {
+            StateError::new(field, reason.replace("is not allowed here", "there is no value"))
+        }
         Some(Content::List) => StateError::new(field, format_args!("a list {reason}")),
         Some(Content::Mapping) => StateError::new(field, format_args!("a mapping {reason}")),
         Some(Content::Key) | None => StateError::new(field, reason),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::name::{self, Names, unique, valid_name};
+use super::name::{self, Identities, unique, valid_name};
 use super::{Result, prefixes};
 use crate::desired::address;
 use crate::desired::error::{FieldPath, StateError};
@@ -16,7 +16,9 @@ type Place = (usize, usize);
 /// In the order of the state, `network` being the index there; their addresses disjoint.
 pub(super) fn instances(state: &NodeState, networks: &[Network], rules: &[Rule]) -> Result<Vec<Instance>> {
     let total = state.networks.iter().map(|network| network.instances.len()).sum();
-    let mut ids = Names::default();
+    let own_ids =
+        state.networks.iter().flat_map(|network| &network.instances).any(|instance| instance.id.is_some());
+    let mut ids = Identities::new(own_ids);
     let mut claims = Vec::with_capacity(total);
     let mut instances = Vec::with_capacity(total);
     for (n, (spec, network)) in state.networks.iter().zip(networks).enumerate() {
@@ -70,12 +72,17 @@ fn addresses(spec: &InstanceSpec, network: &Network, at: Place) -> Result<Vec<ip
     let addresses = prefixes(&spec.addresses, address::instance_address, list)?;
     let outside = |net| address::containing(&network.prefixes, net).is_none();
     let Some(index) = addresses.iter().position(outside) else { return Ok(addresses) };
+    let refuse = |reason: &dyn std::fmt::Display| {
+        Err(StateError::new(list().index(index), reason).value(&spec.addresses[index]))
+    };
+    if let Err(error) = address::unicast(addresses[index]) {
+        return refuse(&error);
+    }
     let mut known: Vec<String> = network.prefixes.iter().take(8).map(ToString::to_string).collect();
     if known.len() < network.prefixes.len() {
         known.push("...".to_owned());
     }
-    let reason = format!("is outside the prefixes of network {:?}: {}", network.name, known.join(", "));
-    Err(StateError::new(list().index(index), reason).value(&spec.addresses[index]))
+    refuse(&format_args!("is outside the prefixes of network {:?}: {}", network.name, known.join(", ")))
 }
 
 fn limits(spec: &InstanceSpec, rules: &[Rule], default_rule: Option<&Rule>, at: Place) -> Result<Limits> {

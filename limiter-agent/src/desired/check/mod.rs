@@ -10,7 +10,7 @@ use super::error::{FieldPath, StateError};
 use super::model::{Desired, Instance, Network, Rule, Zone};
 use super::overlap;
 use super::state::{NodeState, STATE_VERSION};
-use name::{Names, unique_names};
+use name::{Identities, unique_names};
 
 type Result<T> = std::result::Result<T, Box<StateError>>;
 
@@ -94,7 +94,7 @@ fn local_prefixes(state: &NodeState, zones: &mut [Zone], networks: &[Network]) -
 /// Sorted by name.
 fn rules(state: &NodeState) -> Result<Vec<Rule>> {
     unique_names("rules", state.rules.iter().map(|rule| rule.name.as_str()))?;
-    let mut ids = Names::default();
+    let mut ids = Identities::new(state.rules.iter().any(|rule| rule.id.is_some()));
     let mut rules = Vec::with_capacity(state.rules.len());
     for (index, spec) in state.rules.iter().enumerate() {
         let field = |index| FieldPath::element("rules", index);

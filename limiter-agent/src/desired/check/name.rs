@@ -11,16 +11,19 @@ use crate::desired::near::did_you_mean;
 /// Longest name, characters.
 const NAME_MAX_CHARS: usize = 64;
 
-/// Names or identities seen so far, with the place of each.
-pub(super) struct Names<At>(HashMap<Arc<str>, At>);
-
-impl<At> Default for Names<At> {
-    fn default() -> Self {
-        Self(HashMap::new())
-    }
+/// Identities seen so far, with the place of each.
+pub(super) struct Identities<At> {
+    /// False where all follow from the names, which are unique already.
+    own: bool,
+    seen: HashMap<Arc<str>, At>,
 }
 
-impl<At: Copy> Names<At> {
+impl<At: Copy> Identities<At> {
+    /// `own`: some element has an identity of its own.
+    pub(super) fn new(own: bool) -> Self {
+        Self { own, seen: HashMap::new() }
+    }
+
     /// The identity of the element `at`: its own, or the one that follows from its names.
     pub(super) fn identity(
         &mut self,
@@ -33,7 +36,10 @@ impl<At: Copy> Names<At> {
             valid(own, 4 * NAME_MAX_CHARS, false, || field(at).key("id"))?;
         }
         let id: Arc<str> = own.map_or_else(|| default().into(), Into::into);
-        match self.0.insert(id.clone(), at) {
+        if !self.own {
+            return Ok(id);
+        }
+        match self.seen.insert(id.clone(), at) {
             None => Ok(id),
             Some(first) => {
                 let reason = "is the identity of another element too; give one of them another id";

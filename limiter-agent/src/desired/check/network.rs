@@ -1,6 +1,6 @@
 //! Checks of the networks.
 
-use super::name::{self, Names, unique_names};
+use super::name::{self, Identities, unique_names};
 use super::{DEFAULT_ZONE, Result, prefixes};
 use crate::desired::address;
 use crate::desired::error::{FieldPath, StateError};
@@ -11,7 +11,7 @@ use crate::desired::state::{NetworkSpec, NodeState};
 /// In the order of the state, their prefixes disjoint within each zone.
 pub(super) fn networks(state: &NodeState, zones: &[Zone], rules: &[Rule]) -> Result<Vec<Network>> {
     unique_names("networks", state.networks.iter().map(|network| network.name.as_str()))?;
-    let mut ids = Names::default();
+    let mut ids = Identities::new(state.networks.iter().any(|network| network.id.is_some()));
     let mut claims = Vec::new();
     let mut networks = Vec::with_capacity(state.networks.len());
     for (index, spec) in state.networks.iter().enumerate() {
@@ -37,7 +37,7 @@ pub(super) fn networks(state: &NodeState, zones: &[Zone], rules: &[Rule]) -> Res
 fn network(
     index: usize,
     spec: &NetworkSpec,
-    ids: &mut Names<usize>,
+    ids: &mut Identities<usize>,
     zones: &[Zone],
     rules: &[Rule],
 ) -> Result<Network> {
