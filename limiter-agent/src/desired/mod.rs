@@ -2,7 +2,9 @@
 
 mod address;
 mod check;
+pub mod edit;
 mod error;
+mod file;
 mod locate;
 mod model;
 mod near;
@@ -17,6 +19,7 @@ mod state;
 pub use address::show as show_address;
 pub use check::{DEFAULT_ZONE, INSTANCES_MAX, check};
 pub use error::{FieldPath, StateError};
+pub use file::{UpdateError, load, load_state, update};
 pub use model::{Desired, Instance, Interface, LimitSource, Limits, Network, Rule, Zone};
 pub use parse::{FILE_MAX_BYTES, parse};
 pub use pattern::{Pattern, PatternError};
