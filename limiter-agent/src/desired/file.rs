@@ -105,14 +105,15 @@ pub fn update(
 }
 
 fn read(path: &Path) -> Result<(Vec<u8>, NodeState, Desired), Box<StateError>> {
-    let bytes = read_bytes(path).map_err(|error| {
+    let bytes = read_bytes(path, || ()).map_err(|error| {
         StateError::new(FieldPath::default(), format_args!("cannot be read: {error}")).file(path)
     })?;
     let (state, desired) = parse(&bytes).map_err(|error| error.file(path))?;
     Ok((bytes, state, desired))
 }
 
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+/// `meanwhile` stands for what others do to the file before it is read to its end.
+fn read_bytes(path: &Path, meanwhile: impl FnOnce()) -> io::Result<Vec<u8>> {
     // Opening a named pipe must not wait for a writer.
     let nonblock = OFlags::NONBLOCK.bits().cast_signed();
     let mut file = File::options().read(true).custom_flags(nonblock).open(path)?;
@@ -123,6 +124,7 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let stamp = |metadata: &fs::Metadata| (metadata.len(), metadata.mtime(), metadata.mtime_nsec());
     let mut bytes = Vec::with_capacity(before.len().min(FILE_MAX_BYTES as u64) as usize + 1);
     (&mut file).take(FILE_MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    meanwhile();
     if stamp(&file.metadata()?) != stamp(&before) {
         return Err(io::Error::other(
             "it changed while it was read; it is read again when the writer is done",
@@ -154,9 +156,14 @@ fn lost_comment(text: &str, top: usize) -> Option<u64> {
     })
 }
 
-fn write_state(top: &str, state: &NodeState, json: bool) -> Vec<u8> {
-    let text =
-        if json { serde_json::to_string_pretty(state).ok() } else { serde_saphyr::to_string(state).ok() };
+/// The text of `state` under the lines `top`.
+pub(super) fn write_state(top: &str, state: &NodeState, json: bool) -> Vec<u8> {
+    let style = serde_saphyr::ser_options! { compact_list_indent: false };
+    let text = if json {
+        serde_json::to_string_pretty(state).ok()
+    } else {
+        serde_saphyr::to_string_with_options(state, style).ok()
+    };
     let mut text = format!("{top}{}", text.unwrap_or_default());
     if !text.ends_with('\n') {
         text.push('\n');
@@ -193,4 +200,160 @@ fn write_like(like: &Path, next: &Path, bytes: &[u8]) -> io::Result<()> {
     rustix::fs::fchmod(&file, Mode::from_raw_mode(old.mode() & 0o7777))?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+
+    use super::*;
+    use crate::desired::edit::{InstanceEdit, add_instance, set_bypass};
+
+    const TEXT: &str = "# The office.\n\n# Two lines.\nversion: 1\nnetworks:\n  - name: office\n    prefixes: [10.10.0.0/24]\n";
+
+    fn state_file(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state.yaml");
+        fs::write(&path, text).expect("a file");
+        (folder, path)
+    }
+
+    fn add(path: &Path, host: usize) -> Result<Desired, UpdateError> {
+        let edit =
+            InstanceEdit { addresses: Some(vec![format!("10.10.0.{host}")]), ..InstanceEdit::default() };
+        update(path, false, |state| add_instance(state, &format!("office/vm{host}"), edit))
+    }
+
+    fn content(path: &Path) -> String {
+        fs::read_to_string(path).expect("the file is there")
+    }
+
+    #[test]
+    fn unreadable_files() {
+        let (folder, path) = state_file("version: 1\nbypas: true\n");
+        let refusal = |path: &Path| {
+            let message = load(path).expect_err("refused").to_string();
+            message.replace(&*folder.path().to_string_lossy(), "DIR")
+        };
+        assert!(refusal(&path).starts_with("DIR/state.yaml:2:1: bypas: unknown field"), "{}", refusal(&path));
+        assert_eq!(refusal(folder.path()), "DIR: cannot be read: it is no regular file");
+        let gone = folder.path().join("gone.yaml");
+        assert_eq!(refusal(&gone), "DIR/gone.yaml: cannot be read: No such file or directory (os error 2)");
+        let pipe = folder.path().join("pipe");
+        let mode = Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).expect("a pipe");
+        assert_eq!(refusal(&pipe), "DIR/pipe: cannot be read: it is no regular file");
+    }
+
+    #[test]
+    fn a_file_that_changes_meanwhile_is_refused() {
+        let (_folder, path) = state_file(TEXT);
+        let append = || {
+            let mut file = File::options().append(true).open(&path).expect("the file");
+            file.write_all(b"bypass: true\n").expect("written");
+        };
+        let error = read_bytes(&path, append).expect_err("refused").to_string();
+        assert!(error.starts_with("it changed while it was read"), "{error}");
+        assert!(read_bytes(&path, || ()).is_ok());
+    }
+
+    #[test]
+    fn an_update_keeps_what_it_does_not_change() {
+        let (folder, path) = state_file(TEXT);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("mode");
+        chown(&path, Some(1), Some(1)).expect("run the tests as root: files of others are made here");
+        let link = folder.path().join("link.yaml");
+        symlink("state.yaml", &link).expect("a link");
+        fs::write(folder.path().join("state.yaml.next"), "left behind").expect("a leftover");
+
+        let desired = add(&link, 2).expect("updated");
+        assert_eq!(desired.instances.len(), 1);
+        assert_eq!(
+            content(&path),
+            TEXT.to_owned() + "    instances:\n      - name: vm2\n        addresses: [\"10.10.0.2\"]\n"
+        );
+        let metadata = fs::metadata(&path).expect("the file is there");
+        assert_eq!((metadata.mode() & 0o7777, metadata.uid(), metadata.gid()), (0o640, 1, 1));
+        assert!(fs::symlink_metadata(&link).expect("the link is there").is_symlink());
+        assert_eq!(
+            fs::read_dir(folder.path()).expect("the folder is there").count(),
+            2,
+            "nothing is left behind"
+        );
+        assert_eq!(load(&path).expect("it reads back").1, desired);
+    }
+
+    #[test]
+    fn a_refused_update_changes_nothing() {
+        let (_folder, path) = state_file(TEXT);
+        let outside =
+            InstanceEdit { addresses: Some(vec!["10.11.0.1".to_owned()]), ..InstanceEdit::default() };
+        let refused =
+            update(&path, true, |state| add_instance(state, "office/x", outside)).expect_err("outside");
+        assert!(refused.to_string().ends_with(
+            "state.yaml: networks[0].instances[0].addresses[0]: \"10.11.0.1\" is outside the prefixes of network \"office\": 10.10.0.0/24"
+        ), "{refused}");
+        let refused = update(&path, true, |state| add_instance(state, "ofice/x", InstanceEdit::default()));
+        let message = refused.expect_err("unknown").to_string();
+        assert!(
+            message.ends_with("state.yaml: there is no network \"ofice\"; did you mean \"office\"?"),
+            "{message}"
+        );
+        assert_eq!(content(&path), TEXT);
+        let missing = path.with_file_name("gone.yaml");
+        let message = add(&missing, 2).expect_err("missing").to_string();
+        assert!(
+            message.ends_with("gone.yaml: cannot be found: No such file or directory (os error 2)"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn comments_are_not_lost_unasked() {
+        let text = TEXT.to_owned() + "    up: 5Mbps # the contract\n";
+        let (_folder, path) = state_file(&text);
+        let message = add(&path, 2).expect_err("refused").to_string();
+        assert!(message.ends_with(
+            "state.yaml:8: the file has comments, and a rewrite keeps only those at its top; edit it by hand, or give --drop-comments"
+        ), "{message}");
+        assert!(
+            update(&path, false, |state| Ok(set_bypass(state, false))).is_ok(),
+            "nothing changes, nothing is lost"
+        );
+        assert_eq!(content(&path), text);
+        update(&path, true, |state| Ok(set_bypass(state, true))).expect("asked for");
+        assert!(content(&path).starts_with("# The office.\n\n# Two lines.\nversion: 1\nbypass: true\n"));
+        assert!(!content(&path).contains("contract"));
+        let (_folder, path) = state_file(&TEXT.replace("name: office", "name: \"office # 1\""));
+        assert!(
+            update(&path, false, |state| Ok(set_bypass(state, true))).is_ok(),
+            "a # in quotes is no comment"
+        );
+    }
+
+    #[test]
+    fn json_stays_json() {
+        let (_folder, path) = state_file("{\"version\": 1}\n");
+        update(&path, false, |state| Ok(set_bypass(state, true))).expect("updated");
+        assert_eq!(content(&path), "{\n  \"version\": 1,\n  \"bypass\": true\n}\n");
+    }
+
+    #[test]
+    fn updates_at_once_lose_nothing() {
+        let (_folder, path) = state_file(TEXT);
+        let failures: Vec<String> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (2..18)
+                .map(|host| {
+                    scope.spawn({
+                        let path = &path;
+                        move || add(path, host)
+                    })
+                })
+                .collect();
+            let results = threads.into_iter().map(|thread| thread.join().expect("no panic"));
+            results.filter_map(|result| result.err().map(|error| error.to_string())).collect()
+        });
+        assert_eq!(failures, Vec::<String>::new());
+        assert_eq!(load(&path).expect("it reads back").1.instances.len(), 16);
+    }
 }

@@ -32,12 +32,14 @@ pub(super) fn find(text: &str, field: &FieldPath) -> Option<Found> {
     let mut best: Option<Found> = None;
     walk(text, |frames, event, position| {
         let depth = frames.len();
-        let on_the_way =
-            depth <= field.0.len() && frames.iter().zip(&field.0).all(|(frame, step)| frame.is(step));
-        if on_the_way && !is_key(frames) {
-            best = Some(found(frames, event, position));
+        if is_key(frames)
+            || depth > field.0.len()
+            || !frames.iter().zip(&field.0).all(|(frame, step)| frame.is(step))
+        {
+            return ControlFlow::Continue(());
         }
-        if on_the_way && depth == field.0.len() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        best = Some(found(frames, event, position));
+        if depth == field.0.len() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     best
 }

@@ -15,6 +15,8 @@ mod plain;
 mod rate;
 mod seq;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use address::show as show_address;
 pub use check::{DEFAULT_ZONE, INSTANCES_MAX, check};

@@ -45,7 +45,8 @@ fn text(bytes: &[u8]) -> Result<&str, Box<StateError>> {
         error.position = Some((line, column));
         error
     })?;
-    if text.trim().is_empty() {
+    let is_nothing = |line: &str| line.is_empty() || line.starts_with('#') || line == "---" || line == "...";
+    if text.lines().all(|line| is_nothing(line.trim())) {
         return Err(whole("the file is empty; the smallest state is the line `version: 1`"));
     }
     if !text.ends_with('\n') {
@@ -70,7 +71,6 @@ fn options() -> Options {
         emit_comments: false,
         merge_keys: MergeKeyPolicy::Error,
         strict_booleans: true,
-        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
         reject_unsupported_tags: true,
         reject_tagged_field_names: true,
         with_snippet: false,
@@ -121,9 +121,6 @@ fn explain(error: &Error, text: &str) -> Box<StateError> {
             "merge keys (<<) are not supported; write the fields out, or use a rule",
         ),
         Error::Budget { breach, .. } => StateError::new(field, budget(breach)),
-        Error::Eof { .. } => {
-            StateError::new(field, "the file holds only comments; the smallest state is `version: 1`")
-        }
         Error::MultipleDocuments { .. } => {
             StateError::new(FieldPath::default(), "a second document begins here; a state file holds one")
         }
@@ -194,5 +191,153 @@ fn shape(field: &FieldPath) -> &'static str {
         "match" => "an interface name or pattern such as \"veth-*\"",
         "instance" => "an instance as NETWORK/NAME, such as office/web",
         _ => "a name",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(bytes: &[u8]) -> String {
+        match parse(bytes) {
+            Ok((state, _)) => format!("accepted: {state:?}"),
+            Err(mut error) => {
+                error.file = Some("s".into());
+                error.to_string()
+            }
+        }
+    }
+
+    #[test]
+    fn files() {
+        let empty = "s: the file is empty; the smallest state is the line `version: 1`";
+        for (bytes, expected) in [
+            (&b""[..], empty),
+            (b" \n\n", empty),
+            (b"---\n", empty),
+            (b"# only this\n", empty),
+            (
+                b"version: 1",
+                "s: the last line has no end, so the file may be half-written; end it with a line feed",
+            ),
+            (b"version: 1\na\xff\n", "s:2:2: the file is not UTF-8 text here; a state file is YAML in UTF-8"),
+            (
+                b"version: 1\n---\nversion: 1\n",
+                "s:3:1: a second document begins here; a state file holds one",
+            ),
+            (b"5\n", "s:1:1: \"5\" is not allowed here; write a mapping that begins with `version: 1`"),
+            (b"[]\n", "s:1:1: a list is not allowed here; write a mapping that begins with `version: 1`"),
+            (b"{}\n", "s:1:1: the field `version` is missing; write version: 1"),
+            (b"bypass: true\n", "s:1:1: the field `version` is missing; write version: 1"),
+            (b"version: one\n", "s:1:10: version: \"one\" is not allowed here; write version: 1"),
+        ] {
+            assert_eq!(refusal(bytes), expected, "{}", String::from_utf8_lossy(bytes));
+        }
+        let large = vec![b' '; FILE_MAX_BYTES + 1];
+        assert_eq!(refusal(&large), "s: the file is larger than 64 MiB; a state file holds at most that");
+        assert!(refusal(b"version: 1\n").starts_with("accepted"));
+        assert!(refusal(b"{\"version\": 1}\n").starts_with("accepted"));
+    }
+
+    /// A network in the form of the tables, with `line` as its last line.
+    fn in_network(line: &str) -> String {
+        refusal(
+            format!("version: 1\nnetworks:\n  - name: a\n    prefixes: [10.0.0.0/24]\n    {line}\n")
+                .as_bytes(),
+        )
+    }
+
+    #[test]
+    fn fields() {
+        for (line, expected) in [
+            (
+                "up: 5mbps",
+                "s:5:9: networks[0].up: \"5mbps\" is no rate; write bits per second as bps, kbps, Mbps or Gbps, for example 5Mbps; did you mean 5Mbps?",
+            ),
+            (
+                "up: 7kbps",
+                "s:5:9: networks[0].up: \"7kbps\" is out of range; a rate is between 8kbps and 100Gbps",
+            ),
+            (
+                "up:",
+                "s:5:7: networks[0].up: there is no value; write a rate such as 5Mbps, or leave the line out for unlimited",
+            ),
+            (
+                "up: {}",
+                "s:5:9: networks[0].up: a mapping is not allowed here; write a rate such as 5Mbps, or leave the line out for unlimited",
+            ),
+            (
+                "upp: 5Mbps",
+                "s:5:5: networks[0].upp: unknown field; the fields here are id, name, zone, prefixes, up, down, internet, observe, unknown_sources, default_rule, instances; did you mean \"up\"?",
+            ),
+            ("name: b", "s:5:5: networks[0].name: the field is given twice; write it once"),
+            (
+                "internet: maybe",
+                "s:5:15: networks[0].internet: \"maybe\" is not allowed here; write allow or deny",
+            ),
+            ("internet:", "s:5:13: networks[0].internet: there is no value; write allow or deny"),
+            ("observe: yes", "s:5:14: networks[0].observe: \"yes\" is not allowed here; write true or false"),
+            ("zone: ~", "s:5:11: networks[0].zone: there is no value; write a name"),
+            (
+                "zone: &a b",
+                "s:5:14: networks[0].zone: anchors (&) and aliases (*) are not supported; use a rule",
+            ),
+            (
+                "zone: *a",
+                "s:5:11: networks[0].zone: anchors (&) and aliases (*) are not supported; use a rule",
+            ),
+            ("up: !rate 5Mbps", "s:5:15: networks[0].up: YAML tags (!) are not supported; remove it"),
+            (
+                "<<: {up: 5Mbps}",
+                "s:5:5: networks[0]: merge keys (<<) are not supported; write the fields out, or use a rule",
+            ),
+            (
+                "instances: [{addresses: []}]",
+                "s:5:18: networks[0].instances[0]: the field `name` is missing; write a name",
+            ),
+            (
+                "instances: [{name: a, name: b}]",
+                "s:5:27: networks[0].instances[0].name: the field is given twice; write it once",
+            ),
+            (
+                "instances: {}",
+                "s:5:16: networks[0].instances: a mapping is not allowed here; write a list of mappings that begin with `- name:`",
+            ),
+            (
+                "instances: [",
+                "s:5:16: networks[0].instances: broken YAML: unclosed bracket '['; the file may be half-written",
+            ),
+            (
+                "zone: \"lab",
+                "s:5:11: networks[0].zone: broken YAML: unclosed quote; the file may be half-written",
+            ),
+            (
+                "  up: 5Mbps",
+                "s:5:7: networks[0].prefixes[0]: broken YAML: while parsing a block mapping, did not find expected key; the file may be half-written",
+            ),
+        ] {
+            assert_eq!(in_network(line), expected, "{line}");
+        }
+        let wrong_list = refusal(b"version: 1\nnetworks:\n  - name: a\n    prefixes: 10.0.0.0/24\n");
+        assert_eq!(
+            wrong_list,
+            "s:4:15: networks[0].prefixes: \"10.0.0.0/24\" is not allowed here; write a list of prefixes such as [10.10.0.0/24, \"fd00:10::/64\"]"
+        );
+        let number = refusal(b"version: 1\ncapacity: {instances: 5000000000}\n");
+        assert_eq!(
+            number,
+            "s:2:23: capacity.instances: \"5000000000\" is not allowed here; write a number of instances such as 100000"
+        );
+    }
+
+    #[test]
+    fn lists_have_an_end() {
+        let names: Vec<String> = (0..1_001).map(|index| format!("e{index}")).collect();
+        let text = |names: &[String]| format!("version: 1\nuplinks: [{}]\n", names.join(", "));
+        assert!(refusal(text(&names[1..]).as_bytes()).starts_with("accepted"));
+        let message = refusal(text(&names).as_bytes());
+        assert!(message.ends_with("is one too many; the list holds at most 1000"), "{message}");
+        let deep = format!("version: 1\nuplinks: {}{}\n", "[".repeat(10_000), "]".repeat(10_000));
+        assert!(refusal(deep.as_bytes()).starts_with("s:2:"), "no stack is used up");
     }
 }

@@ -158,3 +158,6 @@ fn sort(networks: &mut [Network], instances: &mut [Instance]) {
         begin += count;
     }
 }
+
+#[cfg(test)]
+mod tests;
