@@ -7,6 +7,7 @@ use super::*;
 
 const FULL: &str = include_str!("../../../docs/examples/full.yaml");
 const FIRST: &str = include_str!("../../../docs/examples/first-limit.yaml");
+const REFERENCE: &str = include_str!("../../../docs/state-file.md");
 
 fn good(text: &str) -> (NodeState, Desired) {
     parse(text.as_bytes()).unwrap_or_else(|error| panic!("{error}"))
@@ -35,12 +36,15 @@ fn examples() {
     assert_eq!(&*full.networks[1].id, "net-1");
     assert_eq!(&*full.instances[1].id, "net-1/mail");
 
-    // Nothing is missing in the example, so that it can be the reference.
+    // Nothing is missing in the example and the reference.
     let json = serde_json::to_value(&state).expect("a state is JSON");
     let schema = serde_json::to_value(everything()).expect("a state is JSON");
-    let missing: Vec<String> =
-        fields(&schema).into_iter().filter(|field| !FULL.contains(&format!("{field}:"))).collect();
-    assert_eq!(missing, Vec::<String>::new());
+    for field in fields(&schema) {
+        assert!(FULL.contains(&format!("{field}:")), "docs/examples/full.yaml has no {field}");
+        let in_reference =
+            [format!("`{field}`"), format!(".{field}`")].iter().any(|name| REFERENCE.contains(name));
+        assert!(in_reference, "docs/state-file.md has no {field}");
+    }
     assert_eq!(serde_json::from_value::<NodeState>(json).expect("and back"), state);
 }
 
@@ -145,18 +149,23 @@ fn large(instances: usize) -> String {
 
 #[test]
 fn a_hundred_thousand_instances() {
-    let text = large(100_000);
-    assert!(plain::read(&text).is_some(), "the fast lane takes it");
-    let (state, desired) = good(&text);
+    let state = plain::read(&large(100_000)).expect("the fast lane takes it");
+    let desired = check(&state).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((desired.networks.len(), desired.instances.len()), (1_000, 100_000));
-    assert_eq!(check(&state), Ok(desired));
-    let late = text
-        .replace("vm99999\n        addresses: [10.3.231.101,", "vm99999\n        addresses: [10.3.231.100,");
-    let error = parse(late.as_bytes()).expect_err("a duplicate").to_string();
+}
+
+#[test]
+fn an_error_deep_in_a_large_state_is_found() {
+    let text = large(1_000)
+        .replace("vm999\n        addresses: [10.0.9.101,", "vm999\n        addresses: [10.0.9.100,");
+    let error = parse(text.as_bytes()).expect_err("a duplicate");
+    assert_eq!(error.position, Some((3_043, 21)));
+    let message = error.to_string();
     assert!(
-        error.starts_with("networks[999].instances[99].addresses[0]: \"10.3.231.100\" overlaps"),
-        "{error}"
+        message.starts_with("networks[9].instances[99].addresses[0]: \"10.0.9.100\" overlaps"),
+        "{message}"
     );
+    assert!(message.ends_with("(line 3040)"), "{message}");
 }
 
 fn state_text() -> impl Strategy<Value = String> {
