@@ -41,8 +41,9 @@ fn examples() {
     let schema = serde_json::to_value(everything()).expect("a state is JSON");
     for field in fields(&schema) {
         assert!(FULL.contains(&format!("{field}:")), "docs/examples/full.yaml has no {field}");
-        let in_reference =
-            [format!("`{field}`"), format!(".{field}`")].iter().any(|name| REFERENCE.contains(name));
+        let in_reference = [format!("`{field}`"), format!("`{field}."), format!(".{field}`")]
+            .iter()
+            .any(|name| REFERENCE.contains(name));
         assert!(in_reference, "docs/state-file.md has no {field}");
     }
     assert_eq!(serde_json::from_value::<NodeState>(json).expect("and back"), state);
