@@ -13,6 +13,7 @@ use super::edit::EditError;
 use super::error::{FieldPath, StateError};
 use super::model::Desired;
 use super::parse::{FILE_MAX_BYTES, parse};
+use super::patch::patch;
 use super::state::NodeState;
 
 /// Why a state file was not changed. It is as before.
@@ -32,7 +33,7 @@ pub enum UpdateError {
     },
     /// Comments would be lost.
     #[error(
-        "{}:{line}: the file has comments, and a rewrite keeps only those at its top; \
+        "{}:{line}: this change needs a rewrite of the file, which keeps only the comments at its top; \
          edit it by hand, or give --drop-comments", file.display()
     )]
     Comments {
@@ -68,8 +69,9 @@ pub fn load_state(path: &Path) -> Result<NodeState, Box<StateError>> {
 /// Puts what `edit` makes of the state into the file `path`, and returns it checked.
 ///
 /// Edits of one file happen one after another (the folder is locked), and the new file replaces the old
-/// one in one step, with its mode and owner. Comments at the top stay; where there are others, the file
-/// is rewritten only with `drop_comments`. JSON stays JSON.
+/// one in one step, with its mode and owner. Changes of single values are made in place. Otherwise the
+/// file is rewritten: comments at the top stay; where there are others, only with `drop_comments`.
+/// JSON stays JSON.
 pub fn update(
     path: &Path,
     drop_comments: bool,
@@ -90,18 +92,29 @@ pub fn update(
     }
     let desired = check(&new).map_err(|error| error.file(path))?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
-    let top = top_comments(text);
-    if let Some(line) = lost_comment(text, top).filter(|_| !drop_comments) {
-        return Err(UpdateError::Comments { file: path.to_owned(), line });
-    }
-    let bytes = write_state(&text[..top], &new, text.starts_with('{'));
-    // What would not be read back as it was meant is never written.
-    match parse(&bytes) {
-        Ok((read_back, _)) if read_back == new => {}
-        _ => return Err(failed("written")(io::Error::other("the new state does not survive being written"))),
-    }
+    let bytes = match patch(text, &old, &new) {
+        Some(patched) => patched.into_bytes(),
+        None => rewrite(path, text, &new, drop_comments)?,
+    };
     replace(&target, &folder, &bytes).map_err(failed("written"))?;
     Ok(desired)
+}
+
+/// The text of `new`, under the comments at the top of `old`.
+fn rewrite(path: &Path, old: &str, new: &NodeState, drop_comments: bool) -> Result<Vec<u8>, UpdateError> {
+    let top = top_comments(old);
+    if let Some(line) = lost_comment(old, top).filter(|_| !drop_comments) {
+        return Err(UpdateError::Comments { file: path.to_owned(), line });
+    }
+    let bytes = write_state(&old[..top], new, old.starts_with('{'));
+    // What would not be read back as it was meant is never written.
+    match parse(&bytes) {
+        Ok((read_back, _)) if read_back == *new => Ok(bytes),
+        _ => {
+            let error = io::Error::other("the new state does not survive being written");
+            Err(UpdateError::Io { file: path.to_owned(), what: "written", error })
+        }
+    }
 }
 
 fn read(path: &Path) -> Result<(Vec<u8>, NodeState, Desired), Box<StateError>> {
@@ -207,7 +220,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
     use super::*;
-    use crate::desired::edit::{InstanceEdit, add_instance, set_bypass};
+    use crate::desired::edit::{InstanceEdit, NetworkEdit, add_instance, set_bypass, set_network};
 
     const TEXT: &str = "# The office.\n\n# Two lines.\nversion: 1\nnetworks:\n  - name: office\n    prefixes: [10.10.0.0/24]\n";
 
@@ -313,22 +326,24 @@ mod tests {
         let text = TEXT.to_owned() + "    up: 5Mbps # the contract\n";
         let (_folder, path) = state_file(&text);
         let message = add(&path, 2).expect_err("refused").to_string();
-        assert!(message.ends_with(
-            "state.yaml:8: the file has comments, and a rewrite keeps only those at its top; edit it by hand, or give --drop-comments"
-        ), "{message}");
         assert!(
-            update(&path, false, |state| Ok(set_bypass(state, false))).is_ok(),
-            "nothing changes, nothing is lost"
+            message.ends_with(
+                "state.yaml:8: this change needs a rewrite of the file, which keeps only the comments at its top; \
+                 edit it by hand, or give --drop-comments"
+            ),
+            "{message}"
         );
         assert_eq!(content(&path), text);
-        update(&path, true, |state| Ok(set_bypass(state, true))).expect("asked for");
+        update(&path, false, |state| Ok(set_bypass(state, true))).expect("changed in place");
+        assert_eq!(content(&path), text.replace("version: 1\n", "version: 1\nbypass: true\n"));
+        let edit = InstanceEdit { addresses: Some(vec!["10.10.0.2".to_owned()]), ..InstanceEdit::default() };
+        update(&path, true, |state| add_instance(state, "office/x", edit)).expect("asked for");
         assert!(content(&path).starts_with("# The office.\n\n# Two lines.\nversion: 1\nbypass: true\n"));
         assert!(!content(&path).contains("contract"));
+
         let (_folder, path) = state_file(&TEXT.replace("name: office", "name: \"office # 1\""));
-        assert!(
-            update(&path, false, |state| Ok(set_bypass(state, true))).is_ok(),
-            "a # in quotes is no comment"
-        );
+        let edit = NetworkEdit { prefixes: Some(vec!["10.11.0.0/24".to_owned()]), ..NetworkEdit::default() };
+        update(&path, false, |state| set_network(state, "new", edit)).expect("a # in quotes is no comment");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! From a field to its line in the YAML text and back. Only errors pay for it: the text is read again.
 
-use std::ops::ControlFlow;
+use std::borrow::Cow;
+use std::ops::{ControlFlow, Range};
 
 use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, Span};
 
@@ -15,6 +16,8 @@ pub(super) struct Found {
     pub(super) field: FieldPath,
     /// What is written there.
     pub(super) content: Content,
+    /// Where it is in the text, quotes included; of a list or mapping, where it begins.
+    pub(super) bytes: Range<usize>,
 }
 
 /// What is written at a node.
@@ -30,15 +33,12 @@ pub(super) enum Content {
 /// The value of `field`, or of the nearest field around it that is written.
 pub(super) fn find(text: &str, field: &FieldPath) -> Option<Found> {
     let mut best: Option<Found> = None;
-    walk(text, |frames, event, position| {
+    walk(text, |frames, event, span| {
         let depth = frames.len();
-        if is_key(frames)
-            || depth > field.0.len()
-            || !frames.iter().zip(&field.0).all(|(frame, step)| frame.is(step))
-        {
+        if is_key(frames) || depth > field.0.len() || !is_on_the_way(frames, field) {
             return ControlFlow::Continue(());
         }
-        best = Some(found(frames, event, position));
+        best = Some(found(frames, event, span));
         if depth == field.0.len() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     best
@@ -49,13 +49,14 @@ pub(super) fn find(text: &str, field: &FieldPath) -> Option<Found> {
 pub(super) fn at(text: &str, position: (u64, u64), keys: bool) -> Option<Found> {
     let mut nodes = 0_usize;
     let mut here = None;
-    walk(text, |frames, event, begin| {
+    walk(text, |frames, event, span| {
+        let begin = begin(span);
         if begin > position {
             return ControlFlow::Break(());
         }
         nodes += 1;
         if begin == position && is_key(frames) == keys {
-            here = Some(found(frames, event, begin));
+            here = Some(found(frames, event, span));
         }
         ControlFlow::Continue(())
     });
@@ -64,24 +65,42 @@ pub(super) fn at(text: &str, position: (u64, u64), keys: bool) -> Option<Found> 
 
 fn nth(text: &str, mut skipped: usize) -> Option<Found> {
     let mut result = None;
-    walk(text, |frames, event, begin| {
+    walk(text, |frames, event, span| {
         if skipped > 0 {
             skipped -= 1;
             return ControlFlow::Continue(());
         }
-        result = Some(found(frames, event, begin));
+        result = Some(found(frames, event, span));
         ControlFlow::Break(())
     });
     result
+}
+
+/// Key and value of each entry of the mapping `parent`, in order.
+pub(super) fn entries(text: &str, parent: &FieldPath) -> Vec<(Found, Found)> {
+    let mut entries = Vec::new();
+    let mut last_key = None;
+    walk(text, |frames, event, span| {
+        if frames.len() == parent.0.len() + 1 && is_on_the_way(frames, parent) {
+            let node = found(frames, event, span);
+            if is_key(frames) {
+                last_key = Some(node);
+            } else {
+                entries.extend(last_key.take().map(|key| (key, node)));
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    entries
 }
 
 /// An open list or mapping.
 enum Frame<'text> {
     List(usize),
     /// The key whose value is next; none where a key is next.
-    Mapping(Option<std::borrow::Cow<'text, str>>),
+    Mapping(Option<Cow<'text, str>>),
     /// The key itself, while it is shown.
-    Key(std::borrow::Cow<'text, str>),
+    Key(Cow<'text, str>),
 }
 
 impl Frame<'_> {
@@ -94,11 +113,16 @@ impl Frame<'_> {
     }
 }
 
+/// True where one of the two lies within the other, or they are the same.
+fn is_on_the_way(frames: &[Frame], field: &FieldPath) -> bool {
+    frames.iter().zip(&field.0).all(|(frame, step)| frame.is(step))
+}
+
 fn is_key(frames: &[Frame]) -> bool {
     matches!(frames.last(), Some(Frame::Key(_)))
 }
 
-fn found(frames: &[Frame], event: &Event, position: (u64, u64)) -> Found {
+fn found(frames: &[Frame], event: &Event, span: &Span) -> Found {
     let steps = frames.iter().filter_map(|frame| match frame {
         Frame::List(index) => Some(Step::Index(*index)),
         Frame::Mapping(key) => key.as_ref().map(|key| Step::Key(key.to_string().into())),
@@ -113,11 +137,12 @@ fn found(frames: &[Frame], event: &Event, position: (u64, u64)) -> Found {
         Event::SequenceStart(..) => Content::List,
         _ => Content::Mapping,
     };
-    Found { position, field: FieldPath(steps.collect()), content }
+    let bytes = span.byte_range().unwrap_or_default();
+    Found { position: begin(span), field: FieldPath(steps.collect()), content, bytes }
 }
 
 /// Shows every node of the first document until `visit` breaks or the text ends or is broken.
-fn walk(text: &str, mut visit: impl FnMut(&[Frame], &Event, (u64, u64)) -> ControlFlow<()>) {
+fn walk(text: &str, mut visit: impl FnMut(&[Frame], &Event, &Span) -> ControlFlow<()>) {
     let mut options = Options::default();
     options.set_emit_comments(false);
     let mut frames: Vec<Frame> = Vec::new();
@@ -134,14 +159,13 @@ fn walk(text: &str, mut visit: impl FnMut(&[Frame], &Event, (u64, u64)) -> Contr
             Event::DocumentEnd => return,
             _ => continue,
         };
-        let begin = begin(&span);
         if let Some(Frame::Mapping(key @ None)) = frames.last_mut() {
             // Only a scalar can name a field; behind any other key no field is ours.
             let Event::Scalar(name, ..) = &event else { return };
             *key = Some(name.clone());
             let mapping = frames.pop();
             frames.push(Frame::Key(name.clone()));
-            let flow = visit(&frames, &event, begin);
+            let flow = visit(&frames, &event, &span);
             frames.pop();
             frames.extend(mapping);
             if flow.is_break() {
@@ -149,7 +173,7 @@ fn walk(text: &str, mut visit: impl FnMut(&[Frame], &Event, (u64, u64)) -> Contr
             }
             continue;
         }
-        if visit(&frames, &event, begin).is_break() {
+        if visit(&frames, &event, &span).is_break() {
             return;
         }
         match opens {

@@ -10,6 +10,7 @@ mod model;
 mod near;
 mod overlap;
 mod parse;
+mod patch;
 mod pattern;
 mod plain;
 mod rate;

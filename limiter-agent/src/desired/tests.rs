@@ -316,6 +316,17 @@ proptest! {
     }
 
     #[test]
+    fn a_switch_is_turned_in_any_form_of_text(text in mutated()) {
+        if let Ok((state, _)) = parse(text.as_bytes()) {
+            let turned = edit::set_bypass(state.clone(), !state.bypass);
+            if let Some(patched) = patch::patch(&text, &state, &turned) {
+                prop_assert_eq!(parse(patched.as_bytes()).map(|(state, _)| state), Ok(turned));
+                prop_assert_eq!(patched.matches('#').count(), text.matches('#').count());
+            }
+        }
+    }
+
+    #[test]
     fn a_checked_state_survives_being_written(text in mutated()) {
         if let Ok((state, desired)) = parse(text.as_bytes()) {
             for json in [false, true] {
