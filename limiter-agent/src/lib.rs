@@ -1,9 +1,13 @@
 //! The node agent.
 
+pub mod args;
+pub mod command;
 pub mod dataplane;
 pub mod desired;
 pub mod netlink;
 pub mod place;
 pub mod reconcile;
+pub mod run;
 pub mod sizing;
+pub mod state;
 pub mod state_watch;

@@ -49,6 +49,12 @@ impl Place {
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Lock { _file: file })
     }
+
+    /// True where a process holds the lock: an agent runs.
+    pub fn is_locked(&self) -> bool {
+        let file = File::open(self.state_dir.join("lock"));
+        file.is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared).is_err())
+    }
 }
 
 /// Held by the process that may change the node; given back when it is dropped or the process ends.

@@ -17,7 +17,7 @@ use crate::reconcile::undo::Undo;
 use crate::reconcile::{Node, reconcile};
 use crate::state::{self, Source};
 use crate::state_watch::StateWatch;
-use crate::{metrics, privilege, sizing};
+use crate::sizing;
 
 /// Everything is read again after this time, should a notification have been lost.
 const REREAD: Duration = Duration::from_secs(30);
@@ -37,14 +37,11 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
         Some(address) => Some(TcpListener::bind(address).await.with_context(|| format!("metrics on {address}"))?),
         None => None,
     };
-    privilege::keep_only_needed().context("dropping capabilities")?;
 
     reconcile(&mut node, &source.desired).await?;
     source.note_applied(&place).context("keeping a copy of the state")?;
     tell_ready(&source);
-    if let Some(listener) = metrics_listener {
-        tokio::spawn(metrics::serve(listener, place.clone()));
-    }
+    drop(metrics_listener);
 
     let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;

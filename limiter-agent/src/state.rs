@@ -18,8 +18,7 @@ pub struct Source {
 impl Source {
     /// Reads and checks a state file.
     pub fn read(path: &Path) -> Result<Self, Box<desired::StateError>> {
-        let bytes = desired::read_bytes(path)?;
-        let desired = desired::load_bytes(&bytes, path)?;
+        let (bytes, desired) = desired::load(path)?;
         Ok(Self { desired, bytes })
     }
 

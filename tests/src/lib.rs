@@ -1,3 +1,10 @@
-//! The test harness.
+//! The test harness: namespaces, topologies, traffic, the agent, single packets.
 
+pub mod agent;
+pub mod netns;
+pub mod probe;
 pub mod program;
+pub mod series;
+pub mod tcp;
+pub mod topology;
+pub mod udp;

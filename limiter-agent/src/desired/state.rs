@@ -229,7 +229,7 @@ pub struct InstanceSpec {
 }
 
 /// Access to the Internet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
     /// Within the limits.
@@ -240,7 +240,7 @@ pub enum Access {
 }
 
 /// What happens to sources inside a network's prefixes that are no known instance.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum UnknownSources {
     /// They are dropped, counted and listed.

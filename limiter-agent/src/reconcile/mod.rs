@@ -38,6 +38,9 @@ pub struct Node {
 /// Rounds after which a state that does not settle is left to the next signal or timer.
 const ROUNDS_MAX: usize = 4;
 
+/// Actions of a round that are logged one by one.
+const LOGGED_MAX: usize = 20;
+
 /// Brings the node to `desired`; returns the last plan, which has no actions where all is settled.
 ///
 /// It takes no hint of what changed: signal, timer and start call the same function, which reads
@@ -52,8 +55,11 @@ pub async fn reconcile(node: &mut Node, desired: &Desired) -> Result<Plan, Recon
         if plan.actions.is_empty() || round == ROUNDS_MAX {
             return Ok(plan);
         }
-        for action in &plan.actions {
+        for action in plan.actions.iter().take(LOGGED_MAX) {
             tracing::info!(%action, "apply");
+        }
+        if plan.actions.len() > LOGGED_MAX {
+            tracing::info!(more = plan.actions.len() - LOGGED_MAX, "apply");
         }
         apply::apply(node, &observed, &plan.actions).await?;
     }

@@ -1,0 +1,173 @@
+//! The real agent in a namespace of a test.
+
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use limiter_agent::dataplane::Maps;
+use tempfile::TempDir;
+
+use crate::netns::Namespace;
+
+/// An agent with its own name, records and state file. What it left on the node goes with it.
+#[derive(Debug)]
+pub struct Agent<'a> {
+    node: &'a Namespace,
+    name: String,
+    folder: TempDir,
+    process: Option<Child>,
+}
+
+/// A start or a change takes at most this long, also under emulation.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl<'a> Agent<'a> {
+    /// Writes `state` and starts the agent in `node`; returns when its limits are in force.
+    pub fn start(node: &'a Namespace, state: &str) -> Self {
+        let mut agent = Self::stopped(node, state);
+        agent.launch();
+        agent
+    }
+
+    /// An agent that was not started yet.
+    pub fn stopped(node: &'a Namespace, state: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("limiter-agent-test-{}-{number}", std::process::id());
+        let folder = TempDir::new().expect("a folder for the test");
+        let agent = Self { node, name, folder, process: None };
+        agent.write_state(state);
+        agent
+    }
+
+    /// Starts the agent and waits until it says that its limits are in force.
+    ///
+    /// # Panics
+    /// With its log where it ends before.
+    pub fn launch(&mut self) {
+        let notify = self.folder.path().join("notify");
+        let _ = fs::remove_file(&notify);
+        let socket = UnixDatagram::bind(&notify).expect("notify socket");
+        socket.set_read_timeout(Some(Duration::from_millis(50))).expect("timeout");
+        let log = fs::File::options().create(true).append(true).open(self.log_path()).expect("log");
+        let mut command = self.command(&["run", "--metrics", "off"]);
+        command.env("NOTIFY_SOCKET", &notify).stdout(Stdio::null()).stderr(log);
+        let mut process = self.node.spawn(command);
+        let start = Instant::now();
+        let mut buffer = [0; 4096];
+        loop {
+            if let Ok(bytes) = socket.recv(&mut buffer)
+                && String::from_utf8_lossy(&buffer[..bytes]).lines().any(|line| line == "READY=1")
+            {
+                break;
+            }
+            let ended = process.try_wait().expect("wait");
+            assert!(ended.is_none() && start.elapsed() < PATIENCE, "the agent is not ready: {ended:?}\n{}", self.log());
+        }
+        self.process = Some(process);
+    }
+
+    /// The command line of the agent with these words.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.args(["--name", &self.name, "--state-dir"]).arg(self.folder.path().join("records"));
+        command.arg("--state").arg(self.state_path()).args(words);
+        command
+    }
+
+    /// Runs one of the agent's commands in the node; returns whether it succeeded and what it printed.
+    pub fn ask(&self, words: &[&str]) -> (bool, String) {
+        let mut command = self.command(words);
+        let output = self.node.enter(move || command.output().expect("agent"));
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Writes the state file whole, as an editor does.
+    pub fn write_state(&self, state: &str) {
+        let next = self.folder.path().join("state.yaml.next");
+        fs::write(&next, state).expect("state");
+        fs::rename(next, self.state_path()).expect("state");
+    }
+
+    /// Writes the state file and waits until `holds` says that it is in force.
+    pub fn change(&self, state: &str, holds: impl Fn(&Maps) -> bool) -> Duration {
+        let start = Instant::now();
+        self.write_state(state);
+        self.wait_until(holds);
+        start.elapsed()
+    }
+
+    /// Waits until the maps are as `holds` wants them.
+    pub fn wait_until(&self, holds: impl Fn(&Maps) -> bool) {
+        let start = Instant::now();
+        let maps = self.maps();
+        while !holds(&maps) {
+            assert!(start.elapsed() < PATIENCE, "the change is not in force\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The pinned maps.
+    pub fn maps(&self) -> Maps {
+        Maps::open(&self.pins()).expect("maps").expect("pinned maps")
+    }
+
+    /// Where the maps are pinned.
+    pub fn pins(&self) -> PathBuf {
+        Path::new("/sys/fs/bpf").join(&self.name)
+    }
+
+    /// Its state file.
+    pub fn state_path(&self) -> PathBuf {
+        self.folder.path().join("state.yaml")
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Kills it, as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("kill");
+            process.wait().expect("wait");
+        }
+    }
+
+    /// The process while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+}
+
+impl Drop for Agent<'_> {
+    fn drop(&mut self) {
+        self.kill();
+        let (done, text) = self.ask(&["uninstall", "--yes"]);
+        if std::thread::panicking() {
+            eprintln!("agent log:\n{}", self.log());
+        } else {
+            assert!(done || !self.pins().exists(), "uninstall: {text}");
+        }
+    }
+}
+
+/// The agent that was built with this test.
+fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("LIMITER_AGENT_BIN") {
+        return path.into();
+    }
+    let test = std::env::current_exe().expect("path of the test");
+    let folders = test.ancestors().skip(1).take(3);
+    let found = folders.map(|folder| folder.join("limiter-agent")).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("no limiter-agent near {}; run `cargo build -p limiter-agent`", test.display()))
+}

@@ -1,0 +1,89 @@
+//! Bytes over time.
+
+use std::time::{Duration, Instant};
+
+/// Bytes that arrived, in slices of 10 ms since the start.
+#[derive(Clone, Debug)]
+pub struct Series {
+    start: Instant,
+    slices: Vec<u64>,
+    packets: u64,
+}
+
+/// Length of a slice.
+const SLICE: Duration = Duration::from_millis(10);
+
+impl Series {
+    /// An empty series that begins now.
+    pub fn start() -> Self {
+        Self { start: Instant::now(), slices: Vec::new(), packets: 0 }
+    }
+
+    /// Adds bytes that arrived now.
+    pub fn add(&mut self, bytes: u64) {
+        let slice = (self.start.elapsed().as_nanos() / SLICE.as_nanos()) as usize;
+        if self.slices.len() <= slice {
+            self.slices.resize(slice + 1, 0);
+        }
+        self.slices[slice] += bytes;
+        self.packets += 1;
+    }
+
+    /// When it began.
+    pub fn began(&self) -> Instant {
+        self.start
+    }
+
+    /// All bytes.
+    pub fn bytes(&self) -> u64 {
+        self.slices.iter().sum()
+    }
+
+    /// Calls of [`Self::add`].
+    pub fn packets(&self) -> u64 {
+        self.packets
+    }
+
+    /// Mean rate between two moments, bits per second; both are rounded to slices.
+    pub fn rate_bps(&self, from: Instant, to: Instant) -> f64 {
+        let slice = |at: Instant| (at.saturating_duration_since(self.start).as_nanos() / SLICE.as_nanos()) as usize;
+        let (first, end) = (slice(from), slice(to));
+        let bytes: u64 = self.slices.iter().take(end).skip(first).sum();
+        bytes as f64 * 8.0 / ((end - first) as f64 * SLICE.as_secs_f64())
+    }
+
+    /// Most bytes in any `window`.
+    pub fn peak_bytes(&self, window: Duration) -> u64 {
+        let width = (window.as_nanos() / SLICE.as_nanos()).max(1) as usize;
+        let windows = self.slices.windows(width.min(self.slices.len().max(1)));
+        windows.map(|slices| slices.iter().sum()).max().unwrap_or(0)
+    }
+
+    /// Adds another series of the same start, for flows that are counted apart.
+    pub fn merge(&mut self, other: &Self) {
+        let shift = other.start.saturating_duration_since(self.start).as_nanos() / SLICE.as_nanos();
+        for (place, bytes) in other.slices.iter().enumerate() {
+            let place = place + shift as usize;
+            if self.slices.len() <= place {
+                self.slices.resize(place + 1, 0);
+            }
+            self.slices[place] += bytes;
+        }
+        self.packets += other.packets;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_and_rates() {
+        let start = Instant::now();
+        let series = Series { start, slices: vec![10, 20, 30, 0], packets: 4 };
+        assert_eq!(series.bytes(), 60);
+        assert_eq!(series.peak_bytes(Duration::from_millis(20)), 50);
+        let rate = series.rate_bps(start, start + Duration::from_millis(20));
+        assert!((rate - 30.0 * 8.0 / 0.02).abs() < 1e-6, "{rate}");
+    }
+}

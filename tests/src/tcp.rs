@@ -1,0 +1,100 @@
+//! Parallel TCP flows, counted where they arrive, in payload bytes.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::netns::Namespace;
+use crate::series::Series;
+
+/// Flows under way.
+#[derive(Debug)]
+pub struct Flows {
+    stop: Arc<AtomicBool>,
+    senders: Vec<JoinHandle<Result<(), String>>>,
+    receivers: Vec<JoinHandle<Series>>,
+}
+
+/// What came of the flows.
+#[derive(Debug)]
+pub struct Arrived {
+    /// Payload bytes of all flows over time.
+    pub payload: Series,
+    /// Connections that broke before they were told to end, each with the reason.
+    pub broken: Vec<String>,
+}
+
+impl Flows {
+    /// Opens `count` connections to `at`, which listens inside `receiver`, and sends on all of them
+    /// from inside `sender` until [`Self::finish`].
+    pub fn start(sender: &Namespace, receiver: &Namespace, at: SocketAddr, count: usize) -> Self {
+        let listener = receiver.enter(|| TcpListener::bind(at).unwrap_or_else(|error| panic!("{at}: {error}")));
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut flows = Self { stop: Arc::clone(&stop), senders: Vec::new(), receivers: Vec::new() };
+        for _ in 0..count {
+            let stream = sender.enter(|| TcpStream::connect_timeout(&at, Duration::from_secs(10)));
+            let stream = stream.unwrap_or_else(|error| panic!("connecting to {at}: {error}"));
+            let (accepted, _) = listener.accept().expect("accept");
+            let stopped = Arc::clone(&stop);
+            flows.senders.push(thread::spawn(move || push(stream, &stopped)));
+            flows.receivers.push(thread::spawn(move || drain(accepted)));
+        }
+        flows
+    }
+
+    /// Lets them run for `duration`, then ends them.
+    pub fn finish_after(self, duration: Duration) -> Arrived {
+        thread::sleep(duration);
+        self.finish()
+    }
+
+    /// Ends the flows and counts.
+    pub fn finish(self) -> Arrived {
+        self.stop.store(true, Ordering::Relaxed);
+        let broken = self.senders.into_iter().filter_map(|sender| sender.join().expect("sender").err()).collect();
+        let mut payload: Option<Series> = None;
+        for receiver in self.receivers {
+            let series = receiver.join().expect("receiver");
+            match &mut payload {
+                Some(sum) => sum.merge(&series),
+                None => payload = Some(series),
+            }
+        }
+        Arrived { payload: payload.expect("at least one flow"), broken }
+    }
+}
+
+/// Sends until stopped. A stalled flow is seen by the time limit of a write.
+fn push(mut stream: TcpStream, stop: &AtomicBool) -> Result<(), String> {
+    stream.set_write_timeout(Some(Duration::from_millis(200))).expect("timeout");
+    let block = vec![0_u8; 64 << 10];
+    let mut moved = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        match stream.write(&block) {
+            Ok(_) => moved = Instant::now(),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                if moved.elapsed() > Duration::from_secs(20) {
+                    return Err("nothing moved for 20 s".into());
+                }
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Ok(())
+}
+
+/// Reads until the sender is gone or silent for long.
+fn drain(mut stream: TcpStream) -> Series {
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("timeout");
+    let mut series = Series::start();
+    let mut block = vec![0_u8; 256 << 10];
+    loop {
+        match stream.read(&mut block) {
+            Ok(0) | Err(_) => return series,
+            Ok(bytes) => series.add(bytes as u64),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Paced datagrams and a sink that counts them, in IP bytes.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::netns::Namespace;
+use crate::series::Series;
+
+/// What a sender offered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Datagrams.
+    pub packets: u64,
+    /// IP bytes.
+    pub bytes: u64,
+}
+
+/// Bytes of IP and UDP header.
+pub fn header_bytes(to: IpAddr) -> u64 {
+    if to.is_ipv4() { 20 + 8 } else { 40 + 8 }
+}
+
+/// Sends datagrams of `packet_bytes` IP bytes at `rate_bps` for `duration`, from inside `from`.
+pub fn send(from: &Namespace, to: SocketAddr, rate_bps: u64, packet_bytes: u64, duration: Duration) -> Sent {
+    from.enter(|| {
+        let socket = UdpSocket::bind(any(to.ip())).expect("socket");
+        socket.connect(to).expect("connect");
+        let payload = vec![0_u8; (packet_bytes - header_bytes(to.ip())) as usize];
+        let gap = Duration::from_nanos(packet_bytes * 8 * 1_000_000_000 / rate_bps);
+        let start = Instant::now();
+        let mut due = start;
+        let mut sent = Sent::default();
+        while start.elapsed() < duration {
+            let now = Instant::now();
+            if now < due {
+                // Short waits are spun: a sleep takes longer than a packet at high rates.
+                if due - now > Duration::from_micros(200) {
+                    thread::sleep(due - now - Duration::from_micros(100));
+                }
+                continue;
+            }
+            due += gap;
+            // Refused with "connection refused" where nobody listens yet: offered all the same.
+            let _ = socket.send(&payload);
+            sent.packets += 1;
+            sent.bytes += packet_bytes;
+        }
+        sent
+    })
+}
+
+/// Counts what arrives at a port until it is finished.
+#[derive(Debug)]
+pub struct Sink {
+    stop: Arc<AtomicBool>,
+    counter: JoinHandle<Series>,
+}
+
+impl Sink {
+    /// Listens inside `at` on `address`.
+    pub fn start(at: &Namespace, address: SocketAddr) -> Self {
+        let socket = at.enter(|| UdpSocket::bind(address).unwrap_or_else(|error| panic!("{address}: {error}")));
+        socket.set_read_timeout(Some(Duration::from_millis(20))).expect("timeout");
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let counter = thread::spawn(move || {
+            let mut series = Series::start();
+            let mut buffer = [0; 65_536];
+            while !stopped.load(Ordering::Relaxed) {
+                if let Ok(bytes) = socket.recv(&mut buffer) {
+                    series.add(bytes as u64 + header_bytes(address.ip()));
+                }
+            }
+            series
+        });
+        Self { stop, counter }
+    }
+
+    /// Waits for what is under way and returns the count.
+    pub fn finish(self) -> Series {
+        thread::sleep(Duration::from_millis(300));
+        self.stop.store(true, Ordering::Relaxed);
+        self.counter.join().expect("sink")
+    }
+}
+
+/// The unspecified address of a family, any port.
+fn any(like: IpAddr) -> SocketAddr {
+    if like.is_ipv4() { SocketAddr::from(([0, 0, 0, 0], 0)) } else { SocketAddr::from(([0_u16; 8], 0)) }
+}

@@ -1,0 +1,206 @@
+//! The agent's life: change, crash, devices that come and go, a broken file, removal without a trace.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use limiter_common::cost;
+use limiter_common::meter::{Direction, Meter};
+use limiter_tests::agent::Agent;
+use limiter_tests::topology::{Topology, UPLINK, host_address};
+use limiter_tests::udp::{Sink, send};
+
+const PORT: u16 = 9000;
+
+fn state(up: &str) -> String {
+    format!(
+        "version: 1\ninterfaces:\n  - match: \"inst*\"\nnetworks:\n  - name: office\n    prefixes: [10.10.0.0/24]\n    \
+         instances:\n      - name: web\n        addresses: [10.10.0.2]\n        up: {up}\n        down: 5Mbps\n"
+    )
+}
+
+/// The up meter of the instance: the only one with a limit.
+fn meter(agent: &Agent<'_>) -> Meter {
+    let maps = agent.maps();
+    let meters = maps.meters();
+    let limited = (1..meters.slots()).map(|slot| meters.read(slot, Direction::Up)).find(|meter| meter.cost_per_byte != 0);
+    limited.expect("a limited meter")
+}
+
+fn upload(topology: &Topology, rate_bps: u64, duration: Duration) -> u64 {
+    let to = SocketAddr::new(host_address(false), PORT);
+    let sink = Sink::start(&topology.host, to);
+    send(&topology.instance(0, 0).namespace, to, rate_bps, 1400, duration);
+    sink.finish().bytes()
+}
+
+#[test]
+fn a_changed_limit_is_in_force_soon_and_resets_nothing() {
+    let topology = Topology::new(&[1]);
+    let agent = Agent::start(&topology.node, &state("5Mbps"));
+    upload(&topology, 2_000_000, Duration::from_millis(500));
+    let before = meter(&agent);
+    let mut times = Vec::new();
+    for (rate, bps) in [("20Mbps", 20_000_000), ("5Mbps", 5_000_000), ("20Mbps", 20_000_000), ("5Mbps", 5_000_000)] {
+        let expected = cost::per_byte(bps);
+        times.push(agent.change(&state(rate), |maps| {
+            let meters = maps.meters();
+            (1..8).any(|slot| meters.read(slot, Direction::Up).cost_per_byte == expected)
+        }));
+    }
+    assert!(times.iter().min() <= Some(&Duration::from_millis(50)), "{times:?}");
+    let after = meter(&agent);
+    assert_eq!((after.passed_bytes, after.passed_packets), (before.passed_bytes, before.passed_packets));
+}
+
+#[test]
+fn what_is_counted_is_what_arrives() {
+    let topology = Topology::new(&[1]);
+    let agent = Agent::start(&topology.node, &state("5Mbps"));
+    let arrived = upload(&topology, 10_000_000, Duration::from_secs(2));
+    let meter = meter(&agent);
+    assert_eq!(meter.passed_bytes, arrived);
+    assert!(meter.refused_bytes > 0);
+}
+
+#[test]
+fn limits_and_counters_outlive_a_killed_agent_and_the_next_one_adopts_them() {
+    let topology = Topology::new(&[1]);
+    let mut agent = Agent::start(&topology.node, &state("5Mbps"));
+    let arrived = std::thread::scope(|scope| {
+        let traffic = scope.spawn(|| upload(&topology, 10_000_000, Duration::from_secs(4)));
+        std::thread::sleep(Duration::from_secs(1));
+        let alive = meter(&agent);
+        agent.kill();
+        std::thread::sleep(Duration::from_secs(1));
+        let dead = meter(&agent);
+        assert!(dead.passed_bytes > alive.passed_bytes && dead.refused_bytes > alive.refused_bytes, "counting went on");
+        agent.launch();
+        traffic.join().expect("traffic")
+    });
+    let meter = meter(&agent);
+    assert_eq!(meter.passed_bytes, arrived, "nothing was lost or counted twice");
+    let rate_bps = arrived as f64 * 8.0 / 4.0;
+    // The burst of 100 ms is in these four seconds.
+    assert!((4.95e6..5.2e6).contains(&rate_bps), "{rate_bps}");
+}
+
+#[test]
+fn a_device_that_is_made_again_is_limited_again_within_a_second() {
+    let topology = Topology::new(&[1]);
+    let agent = Agent::start(&topology.node, &state("5Mbps"));
+    let instance = topology.instance(0, 0);
+    topology.node.ip(&format!("link del {}", instance.device));
+    topology.node.ip(&format!("link add {} type veth peer name eth0 netns {}", instance.device, instance.namespace.name()));
+    let start = Instant::now();
+    let links = topology.node.ip(&format!("-o link show {}", instance.device));
+    let ifindex: u32 = links.split(':').next().and_then(|text| text.trim().parse().ok()).expect("index");
+    agent.wait_until(|maps| maps.interfaces().all().contains_key(&ifindex));
+    while topology.node.enter(|| limiter_agent::dataplane::attach::chain(ifindex, Direction::Down)).expect("chain").is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(1), "not attached\n{}", agent.log());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_broken_file_changes_nothing_and_says_why() {
+    let topology = Topology::new(&[1]);
+    let mut agent = Agent::start(&topology.node, &state("5Mbps"));
+    let before = meter(&agent);
+    agent.write_state(&state("5mbps"));
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(meter(&agent), before);
+    let (done, text) = agent.ask(&["plan"]);
+    assert!(!done, "{text}");
+    for part in ["state.yaml:9:", "networks[0].instances[0].up", "5mbps", "5Mbps"] {
+        assert!(text.contains(part), "{part} is not in: {text}");
+    }
+    let (_, status) = agent.ask(&["status"]);
+    assert!(status.contains("refused"), "{status}");
+    // A node that starts with a broken file keeps the last good state.
+    agent.kill();
+    agent.launch();
+    assert_eq!(meter(&agent).cost_per_byte, before.cost_per_byte);
+}
+
+#[test]
+fn status_shows_what_is_in_force() {
+    let topology = Topology::new(&[1]);
+    let agent = Agent::start(&topology.node, &state("5Mbps"));
+    let (done, text) = agent.ask(&["status"]);
+    assert!(done, "{text}");
+    for part in ["agent running", "instance office/web", "5Mbps", "1 interfaces in force", "zone default: up "] {
+        assert!(text.contains(part), "{part} is not in: {text}");
+    }
+    let (done, json) = agent.ask(&["status", "--json"]);
+    assert!(done && json.contains("\"limit_bps\": 5000000"), "{json}");
+}
+
+#[test]
+fn the_command_line_changes_the_state_file_and_the_agent_follows() {
+    let topology = Topology::new(&[1]);
+    let agent = Agent::start(&topology.node, &state("5Mbps"));
+    let (done, text) = agent.ask(&["instance", "set", "office/web", "--up", "20Mbps"]);
+    assert!(done, "{text}");
+    let expected = cost::per_byte(20_000_000);
+    agent.wait_until(|maps| (1..8).any(|slot| maps.meters().read(slot, Direction::Up).cost_per_byte == expected));
+    let (done, text) = agent.ask(&["instance", "set", "office/nobody", "--up", "20Mbps"]);
+    assert!(!done && text.contains("office/nobody"), "{text}");
+}
+
+#[test]
+fn an_unknown_source_is_dropped_listed_and_adopted_with_one_command() {
+    let topology = Topology::new(&[1]);
+    let agent = Agent::start(&topology.node, &state("5Mbps"));
+    let instance = topology.instance(0, 0);
+    instance.namespace.ip("addr del 10.10.0.2/24 dev eth0");
+    instance.namespace.ip("addr add 10.10.0.99/24 dev eth0");
+    instance.namespace.ip("route replace default via 10.10.0.1");
+    assert_eq!(upload(&topology, 1_000_000, Duration::from_millis(500)), 0, "an unknown source passes nothing");
+    let (done, text) = agent.ask(&["instance", "list", "--unknown"]);
+    assert!(done && text.contains("10.10.0.99"), "{text}");
+    let (done, text) = agent.ask(&["instance", "adopt", "10.10.0.99", "--name", "found", "--up", "3Mbps"]);
+    assert!(done, "{text}");
+    let expected = cost::per_byte(3_000_000);
+    agent.wait_until(|maps| (1..8).any(|slot| maps.meters().read(slot, Direction::Up).cost_per_byte == expected));
+    assert!(upload(&topology, 1_000_000, Duration::from_millis(500)) > 0, "an adopted source passes");
+}
+
+#[test]
+fn bypass_lets_everything_pass_at_once_and_ends() {
+    let topology = Topology::new(&[1]);
+    let agent = Agent::start(&topology.node, &state("1Mbps"));
+    assert!(agent.ask(&["bypass", "on"]).0);
+    let passed = upload(&topology, 10_000_000, Duration::from_secs(1));
+    assert!(passed > 1_100_000, "{passed}");
+    assert!(agent.ask(&["status"]).1.contains("BYPASS"));
+    assert!(agent.ask(&["bypass", "off"]).0);
+    let held = upload(&topology, 10_000_000, Duration::from_secs(1));
+    assert!(held < 200_000, "{held}");
+}
+
+#[test]
+fn uninstall_leaves_no_trace() {
+    let topology = Topology::new(&[2]);
+    let trace = || {
+        ["ip -d link", "ip addr", "tc qdisc", "nft list ruleset", "sysctl -a --pattern ^net"]
+            .map(|line| topology.node.run(line))
+            .join("\n")
+            + &["ingress", "egress"]
+                .map(|hook| topology.node.run(&format!("tc filter show dev {} {hook}", topology.instance(0, 0).device)))
+                .join("\n")
+            + &topology.node.run(&format!("tc filter show dev {UPLINK} ingress"))
+    };
+    let before = trace();
+    let mut agent = Agent::start(&topology.node, &state("5Mbps"));
+    upload(&topology, 1_000_000, Duration::from_millis(200));
+    agent.kill();
+    let (done, text) = agent.ask(&["uninstall", "--yes"]);
+    assert!(done, "{text}");
+    let chains = topology.node.enter(|| {
+        (1..10).flat_map(|ifindex| Direction::ALL.map(|way| limiter_agent::dataplane::attach::chain(ifindex, way))).collect::<Vec<_>>()
+    });
+    assert!(chains.into_iter().flatten().all(|chain| chain.is_empty()), "a program is still attached");
+    assert!(!agent.pins().exists());
+    assert_eq!(trace(), before);
+}

@@ -1,0 +1,104 @@
+//! Real traffic through the agent's limits: what arrives is what was allowed.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use limiter_tests::agent::Agent;
+use limiter_tests::topology::{Topology, host_address};
+use limiter_tests::udp::{Sink, send};
+
+const PORT: u16 = 9000;
+/// Bursts are spent after it, and it is left out of the rates.
+const WARM_UP: Duration = Duration::from_secs(1);
+
+/// A state with one network of one instance; `network` and `instance` are limits such as `up: 5Mbps`.
+fn state(network: &str, instance: &str) -> String {
+    format!(
+        "version: 1\ninterfaces:\n  - match: \"inst*\"\nnetworks:\n  - name: office\n    \
+         prefixes: [10.10.0.0/24, \"fd00:10::/64\"]\n{network}    instances:\n      - name: web\n        \
+         addresses: [10.10.0.2, \"fd00:10::2\"]\n{instance}"
+    )
+}
+
+/// Offers twice `limit_bps` and returns delivered over allowed, once the burst is spent.
+fn delivered_share(topology: &Topology, up: bool, v6: bool, limit_bps: u64) -> f64 {
+    let instance = topology.instance(0, 0);
+    let (from, at, to) = if up {
+        (&instance.namespace, &topology.host, host_address(v6))
+    } else {
+        (&topology.host, &instance.namespace, instance.address(v6))
+    };
+    let to = SocketAddr::new(to, PORT);
+    // Small packets at low rates, so that one more or less is far below a percent.
+    let packet_bytes = if limit_bps < 2_000_000 { 120 } else { 1400 };
+    let duration = WARM_UP + Duration::from_secs(3);
+    let sink = Sink::start(at, to);
+    let sent = send(from, to, limit_bps * 2, packet_bytes, duration);
+    assert!(sent.bytes as f64 * 8.0 / duration.as_secs_f64() > limit_bps as f64 * 1.2, "too little was offered: {sent:?}");
+    let arrived = sink.finish();
+    let start = arrived.began();
+    arrived.rate_bps(start + WARM_UP, start + duration) / limit_bps as f64
+}
+
+/// Both directions of one family at each rate, limited at one level.
+fn hold(limit: impl Fn(&str) -> String, v6: bool) {
+    let topology = Topology::new(&[1]);
+    let agent = Agent::start(&topology.node, &limit("1Mbps"));
+    for (rate, limit_bps) in [("500kbps", 500_000), ("5Mbps", 5_000_000), ("50Mbps", 50_000_000), ("500Mbps", 500_000_000)] {
+        let expected = limiter_common::cost::per_byte(limit_bps);
+        agent.change(&limit(rate), |maps| {
+            let meters = maps.meters();
+            (1..meters.slots()).any(|slot| meters.read(slot, limiter_common::meter::Direction::Up).cost_per_byte == expected)
+        });
+        for up in [true, false] {
+            let share = delivered_share(&topology, up, v6, limit_bps);
+            assert!((0.99..=1.002).contains(&share), "{rate} up={up} v6={v6}: {share}");
+        }
+    }
+}
+
+#[test]
+fn an_instance_is_held_to_its_limit() {
+    hold(|rate| state("", &format!("        up: {rate}\n        down: {rate}\n")), false);
+}
+
+#[test]
+fn a_network_is_held_to_its_limit() {
+    hold(|rate| state(&format!("    up: {rate}\n    down: {rate}\n"), ""), true);
+}
+
+#[test]
+fn the_first_second_is_within_the_burst() {
+    let topology = Topology::new(&[1]);
+    let _agent = Agent::start(&topology.node, &state("", "        up: 5Mbps\n"));
+    let to = SocketAddr::new(host_address(false), PORT);
+    let sink = Sink::start(&topology.host, to);
+    send(&topology.instance(0, 0).namespace, to, 100_000_000, 1400, Duration::from_secs(2));
+    let peak_bytes = sink.finish().peak_bytes(Duration::from_secs(1));
+    // One second of rate, the burst of 100 ms, one packet, and the rounding of the windows.
+    let allowed_bytes = 625_000 + 62_500 + 1400 + 6_250;
+    assert!(peak_bytes <= allowed_bytes, "{peak_bytes} of {allowed_bytes}");
+    assert!(peak_bytes >= 625_000, "{peak_bytes}");
+}
+
+#[test]
+fn two_instances_share_their_networks_limit() {
+    let topology = Topology::new(&[2]);
+    let both = "version: 1\ninterfaces:\n  - match: \"inst*\"\nnetworks:\n  - name: office\n    prefixes: [10.10.0.0/24]\n    \
+                up: 5Mbps\n    instances:\n      - name: a\n        addresses: [10.10.0.2]\n      - name: b\n        \
+                addresses: [10.10.0.3]\n";
+    let _agent = Agent::start(&topology.node, both);
+    let to = SocketAddr::new(host_address(false), PORT);
+    let sink = Sink::start(&topology.host, to);
+    let duration = WARM_UP + Duration::from_secs(3);
+    std::thread::scope(|scope| {
+        for place in 0..2 {
+            let from = &topology.instance(0, place).namespace;
+            scope.spawn(move || send(from, to, 5_000_000, 1400, duration));
+        }
+    });
+    let arrived = sink.finish();
+    let start = arrived.began();
+    let share = arrived.rate_bps(start + WARM_UP, start + duration) / 5e6;
+    assert!((0.99..=1.002).contains(&share), "{share}");
+}
