@@ -127,6 +127,12 @@ impl Target {
         (self.0 >> Self::SLOT_BITS) as u32 & Self::SLOT_MAX
     }
 
+    /// True where the address is neither an instance's nor in a network.
+    #[inline(always)]
+    pub const fn is_nobody(self) -> bool {
+        self.instance() == 0 && self.network() == 0
+    }
+
     /// True where `flag` is set.
     #[inline(always)]
     pub const fn has(self, flag: u64) -> bool {

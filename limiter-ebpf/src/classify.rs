@@ -28,35 +28,39 @@ pub(crate) fn owner(ctx: &TcContext, interface: &Interface, ip: &Ip, direction: 
     if ip.destination.is_link_scope() || (matches!(direction, Direction::Down) && ip.source.is_v6_link_local()) {
         return Class::Unmetered(Reason::Local);
     }
-    let owner = if interface.bound == 0 { lookup(interface.zone, subject) } else { Some(interface.bound()) };
+    let owner = if interface.bound == 0 { lookup(interface.zone, subject) } else { interface.bound() };
     if is_local(interface.zone, peer, subject, owner) {
         return Class::Unmetered(Reason::Local);
     }
-    match owner {
-        Some(target) if target.instance() != 0 || target.has(Target::UNKNOWN_BUDGET) => Class::Metered(target),
-        owner => stranger(ctx, interface, subject, owner, direction),
+    if owner.instance() != 0 || (owner.network() != 0 && owner.has(Target::UNKNOWN_BUDGET)) {
+        return Class::Metered(owner);
     }
+    stranger(ctx, interface, subject, owner, direction)
 }
 
-/// Exact address first; the prefix search runs only when it misses. A prefix that is merely local
-/// has no owner.
+/// Exact address first; the prefix search runs only when it misses. Without an owner both slots are
+/// 0: a prefix may be merely local. One word and no option, whose empty half the verifier would see
+/// spilled unwritten.
 #[inline(always)]
-fn lookup(zone: u32, address: Address) -> Option<Target> {
-    maps::instance(zone, address).or_else(|| maps::prefix(zone, address).filter(|target| target.network() != 0))
+fn lookup(zone: u32, address: Address) -> Target {
+    match maps::instance(zone, address) {
+        Some(target) => target,
+        None => maps::prefix(zone, address).unwrap_or_default(),
+    }
 }
 
 /// True where `peer` is not the Internet to `owner`: a local prefix or its own network. Somebody
 /// without an owner reaches local prefixes only with the address of a host that has none yet.
 #[inline(always)]
-fn is_local(zone: u32, peer: Address, subject: Address, owner: Option<Target>) -> bool {
+fn is_local(zone: u32, peer: Address, subject: Address, owner: Target) -> bool {
     if !may_be_local(zone, peer) {
         return false;
     }
     let Some(found) = maps::prefix(zone, peer) else { return false };
-    match owner {
-        Some(owner) => found.has(Target::LOCAL) || (found.network() == owner.network() && owner.network() != 0),
-        None => found.has(Target::LOCAL) && (subject.is_link_scope() || subject.is_unspecified()),
+    if owner.is_nobody() {
+        return found.has(Target::LOCAL) && (subject.is_link_scope() || subject.is_unspecified());
     }
+    found.has(Target::LOCAL) || (found.network() == owner.network() && owner.network() != 0)
 }
 
 /// True where `peer` is in one of the zone's ranges, so that only the prefix search can tell.
@@ -82,18 +86,17 @@ fn stranger(
     ctx: &TcContext,
     interface: &Interface,
     subject: Address,
-    owner: Option<Target>,
+    owner: Target,
     direction: Direction,
 ) -> Class {
-    let reason = match (owner, direction) {
-        (Some(_), _) => Reason::Unknown,
-        (None, Direction::Down) => Reason::Foreign,
-        (None, Direction::Up) if interface.has(Interface::PASS_FOREIGN) => Reason::Foreign,
-        (None, Direction::Up) => Reason::Spoofed,
+    let reason = match direction {
+        _ if !owner.is_nobody() => Reason::Unknown,
+        Direction::Down => Reason::Foreign,
+        Direction::Up if interface.has(Interface::PASS_FOREIGN) => Reason::Foreign,
+        Direction::Up => Reason::Spoofed,
     };
     if matches!(direction, Direction::Up) && !reason.passes() {
-        let network = owner.map_or(0, Target::network);
-        maps::note_unknown(ctx, interface.zone, subject, network, meter::now_ns());
+        maps::note_unknown(ctx, interface.zone, subject, owner.network(), meter::now_ns());
     }
     Class::Unmetered(reason)
 }

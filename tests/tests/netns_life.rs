@@ -112,7 +112,7 @@ fn a_broken_file_changes_nothing_and_says_why() {
     assert_eq!(meter(&agent), before);
     let (done, text) = agent.ask(&["plan"]);
     assert!(!done, "{text}");
-    for part in ["state.yaml:9:", "networks[0].instances[0].up", "5mbps", "5Mbps"] {
+    for part in ["state.yaml:10:", "networks[0].instances[0].up", "5mbps", "5Mbps"] {
         assert!(text.contains(part), "{part} is not in: {text}");
     }
     let (_, status) = agent.ask(&["status"]);
