@@ -5,27 +5,27 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sd_notify::NotifyState;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
-use crate::args::RunArgs;
 use crate::dataplane::{Maps, Programs};
 use crate::netlink::{Netlink, Watch};
 use crate::place::Place;
 use crate::reconcile::undo::Undo;
 use crate::reconcile::{Node, reconcile};
+use crate::sizing;
 use crate::state::{self, Source};
 use crate::state_watch::StateWatch;
-use crate::sizing;
 
 /// Everything is read again after this time, should a notification have been lost.
 const REREAD: Duration = Duration::from_secs(30);
 
 /// Runs until SIGTERM or SIGINT. Limits stay in force after it.
-pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
+pub async fn run(place: Place) -> anyhow::Result<()> {
     let _lock = place.lock().map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => anyhow::anyhow!("another agent uses {}; stop it first", place.state_dir.display()),
+        io::ErrorKind::WouldBlock => {
+            anyhow::anyhow!("another agent uses {}; stop it first", place.state_dir.display())
+        }
         _ => anyhow::Error::new(error).context(format!("locking {}", place.state_dir.display())),
     })?;
     // Watches are open before the first reading, so no change is missed.
@@ -33,15 +33,10 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
     let mut node_watch = Watch::open()?;
     let mut source = first_state(&place)?;
     let mut node = open(&place, &source)?;
-    let metrics_listener = match args.metrics.0 {
-        Some(address) => Some(TcpListener::bind(address).await.with_context(|| format!("metrics on {address}"))?),
-        None => None,
-    };
 
     reconcile(&mut node, &source.desired).await?;
     source.note_applied(&place).context("keeping a copy of the state")?;
     tell_ready(&source);
-    drop(metrics_listener);
 
     let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;

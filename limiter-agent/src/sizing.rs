@@ -18,7 +18,9 @@ const SPARE_ZONES: usize = 16;
 /// for each instance, so that a million instances take a quarter of a gigabyte.
 pub fn sizes(desired: &Desired) -> Sizes {
     let spare = |used: usize| used + (used / 4).max(SPARE_MIN);
-    let instances = desired.capacity_instances.map_or_else(|| spare(desired.instances.len()), |capacity| capacity as usize);
+    let instances = desired
+        .capacity_instances
+        .map_or_else(|| spare(desired.instances.len()), |capacity| capacity as usize);
     let addresses: usize = desired.instances.iter().map(|instance| instance.addresses.len()).sum();
     let further = addresses.saturating_sub(desired.instances.len());
     Sizes {

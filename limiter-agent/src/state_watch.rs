@@ -23,7 +23,9 @@ impl StateWatch {
     /// Watches `file`, which need not exist; its folder must.
     pub fn open(file: &Path) -> io::Result<Self> {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let failed = |error: io::Error| io::Error::new(error.kind(), format!("watching {}: {error}", folder.display()));
+        let failed = |error: io::Error| {
+            io::Error::new(error.kind(), format!("watching {}: {error}", folder.display()))
+        };
         let fd = inotify::init(inotify::CreateFlags::CLOEXEC)?;
         let events = inotify::WatchFlags::CLOSE_WRITE
             | inotify::WatchFlags::MOVED_TO
@@ -31,7 +33,8 @@ impl StateWatch {
             | inotify::WatchFlags::DELETE;
         inotify::add_watch(&fd, folder, events).map_err(|error| failed(error.into()))?;
         let watch = Self { wake: Arc::default() };
-        let (wake, name) = (Arc::clone(&watch.wake), file.file_name().map(OsString::from).unwrap_or_default());
+        let (wake, name) =
+            (Arc::clone(&watch.wake), file.file_name().map(OsString::from).unwrap_or_default());
         thread::Builder::new().name("state-watch".into()).spawn(move || follow(&fd, &name, &wake))?;
         Ok(watch)
     }

@@ -5,7 +5,7 @@ use crate::key::{Address, Target};
 /// An interface of ours; element of the `INTERFACES` table.
 ///
 /// The table is an array, since a packet on an interface of ours finds it at its home place nearly
-/// always: a hash would cost a quarter of the whole program (`docs/performance.md`).
+/// always: a hash would cost a quarter of the whole program (`docs/decisions/0002-interfaces-in-a-table.md`).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Interface {

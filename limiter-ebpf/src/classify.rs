@@ -25,7 +25,9 @@ pub(crate) fn owner(ctx: &TcContext, interface: &Interface, ip: &Ip, direction: 
         Direction::Down => (ip.destination, ip.source),
     };
     // Down, a link-local IPv6 source is a neighbour (the node itself), since no router forwards it.
-    if ip.destination.is_link_scope() || (matches!(direction, Direction::Down) && ip.source.is_v6_link_local()) {
+    if ip.destination.is_link_scope()
+        || (matches!(direction, Direction::Down) && ip.source.is_v6_link_local())
+    {
         return Class::Unmetered(Reason::Local);
     }
     let owner = if interface.bound == 0 { lookup(interface.zone, subject) } else { interface.bound() };

@@ -6,7 +6,12 @@
 #![no_main]
 #![feature(core_intrinsics)]
 #![expect(internal_features, reason = "the BPF target has atomics as intrinsics only")]
-#![expect(missing_docs, unreachable_pub, reason = "the classifier macro makes undocumented public functions")]
+#![expect(
+    clippy::needless_pass_by_value,
+    missing_docs,
+    unreachable_pub,
+    reason = "the classifier macro makes undocumented public functions"
+)]
 
 mod classify;
 mod count;
@@ -32,7 +37,7 @@ pub fn limiter_down(ctx: TcContext) -> i32 {
     limiter::run(&ctx, Direction::Down)
 }
 
-#[cfg(target_arch = "bpf")]
+#[cfg(not(test))]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {
     loop {}

@@ -114,7 +114,7 @@ pub(crate) fn note_unknown(ctx: &TcContext, zone: u32, address: Address, network
     let key = AddressKey::new(zone, address);
     // SAFETY: `ctx` holds the kernel's context.
     let ifindex = unsafe { (*ctx.skb.skb).ifindex };
-    if let Some(unknown) = UNKNOWN.get_ptr_mut(&key) {
+    if let Some(unknown) = UNKNOWN.get_ptr_mut(key) {
         // SAFETY: an element of an LRU map stays readable for the program's run. CPUs that see the
         // same source at once may lose each other's count: it serves a listing, not a bill.
         unsafe {
@@ -126,5 +126,5 @@ pub(crate) fn note_unknown(ctx: &TcContext, zone: u32, address: Address, network
     }
     let unknown = Unknown { seen_ns: now_ns, packets: 1, ifindex, network };
     // A full LRU map evicts the oldest; a failure to insert costs a line of the listing only.
-    let _ = UNKNOWN.insert(&key, &unknown, 0);
+    let _ = UNKNOWN.insert(key, unknown, 0);
 }

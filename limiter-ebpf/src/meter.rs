@@ -44,7 +44,9 @@ pub(crate) fn charge(
         .as_ref()
         .and_then(|meter| meter.refuses(now, Reason::InstanceLimit).map(|reason| (meter, reason)))
         .or_else(|| {
-            network.as_ref().and_then(|meter| meter.refuses(now, Reason::NetworkLimit).map(|reason| (meter, reason)))
+            network
+                .as_ref()
+                .and_then(|meter| meter.refuses(now, Reason::NetworkLimit).map(|reason| (meter, reason)))
         });
     if let Some((meter, reason)) = refusal {
         meter.count_refused(ip.wire);

@@ -22,7 +22,7 @@ pub struct Agent<'a> {
 }
 
 /// A start or a change takes at most this long, also under emulation.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 impl<'a> Agent<'a> {
     /// Writes `state` and starts the agent in `node`; returns when its limits are in force.
@@ -53,7 +53,7 @@ impl<'a> Agent<'a> {
         let socket = UnixDatagram::bind(&notify).expect("notify socket");
         socket.set_read_timeout(Some(Duration::from_millis(50))).expect("timeout");
         let log = fs::File::options().create(true).append(true).open(self.log_path()).expect("log");
-        let mut command = self.command(&["run", "--metrics", "off"]);
+        let mut command = self.command(&["run"]);
         command.env("NOTIFY_SOCKET", &notify).stdout(Stdio::null()).stderr(log);
         let mut process = self.node.spawn(command);
         let start = Instant::now();
@@ -65,7 +65,11 @@ impl<'a> Agent<'a> {
                 break;
             }
             let ended = process.try_wait().expect("wait");
-            assert!(ended.is_none() && start.elapsed() < PATIENCE, "the agent is not ready: {ended:?}\n{}", self.log());
+            assert!(
+                ended.is_none() && start.elapsed() < PATIENCE,
+                "the agent is not ready: {ended:?}\n{}",
+                self.log()
+            );
         }
         self.process = Some(process);
     }
@@ -169,5 +173,7 @@ fn binary() -> PathBuf {
     let test = std::env::current_exe().expect("path of the test");
     let folders = test.ancestors().skip(1).take(3);
     let found = folders.map(|folder| folder.join("limiter-agent")).find(|path| path.is_file());
-    found.unwrap_or_else(|| panic!("no limiter-agent near {}; run `cargo build -p limiter-agent`", test.display()))
+    found.unwrap_or_else(|| {
+        panic!("no limiter-agent near {}; run `cargo build -p limiter-agent`", test.display())
+    })
 }

@@ -106,7 +106,7 @@ impl Fixture {
         options.ctx_out = Some(&mut ctx_out);
         let result = self.programs.classifier(direction).test_run(options).expect("BPF_PROG_TEST_RUN");
         let delivery_ns = u64::from_ne_bytes(ctx_out[TSTAMP..TSTAMP + 8].try_into().expect("eight bytes"));
-        Outcome { verdict: result.return_value as i32, delivery_ns }
+        Outcome { verdict: result.return_value.cast_signed(), delivery_ns }
     }
 
     /// Mean time of `repeat` runs on `packet`, nanoseconds.

@@ -46,7 +46,8 @@ impl Series {
 
     /// Mean rate between two moments, bits per second; both are rounded to slices.
     pub fn rate_bps(&self, from: Instant, to: Instant) -> f64 {
-        let slice = |at: Instant| (at.saturating_duration_since(self.start).as_nanos() / SLICE.as_nanos()) as usize;
+        let slice =
+            |at: Instant| (at.saturating_duration_since(self.start).as_nanos() / SLICE.as_nanos()) as usize;
         let (first, end) = (slice(from), slice(to));
         let bytes: u64 = self.slices.iter().take(end).skip(first).sum();
         bytes as f64 * 8.0 / ((end - first) as f64 * SLICE.as_secs_f64())

@@ -31,7 +31,8 @@ impl Flows {
     /// Opens `count` connections to `at`, which listens inside `receiver`, and sends on all of them
     /// from inside `sender` until [`Self::finish`].
     pub fn start(sender: &Namespace, receiver: &Namespace, at: SocketAddr, count: usize) -> Self {
-        let listener = receiver.enter(|| TcpListener::bind(at).unwrap_or_else(|error| panic!("{at}: {error}")));
+        let listener =
+            receiver.enter(|| TcpListener::bind(at).unwrap_or_else(|error| panic!("{at}: {error}")));
         let stop = Arc::new(AtomicBool::new(false));
         let mut flows = Self { stop: Arc::clone(&stop), senders: Vec::new(), receivers: Vec::new() };
         for _ in 0..count {
@@ -54,7 +55,8 @@ impl Flows {
     /// Ends the flows and counts.
     pub fn finish(self) -> Arrived {
         self.stop.store(true, Ordering::Relaxed);
-        let broken = self.senders.into_iter().filter_map(|sender| sender.join().expect("sender").err()).collect();
+        let broken =
+            self.senders.into_iter().filter_map(|sender| sender.join().expect("sender").err()).collect();
         let mut payload: Option<Series> = None;
         for receiver in self.receivers {
             let series = receiver.join().expect("receiver");

@@ -65,7 +65,8 @@ impl Topology {
         host.ip("route add 10.0.0.0/8 via 198.51.100.1");
         host.ip("-6 route add fd00::/8 via 2001:db8:100::1");
         let networks = instances.iter().enumerate();
-        let networks = networks.map(|(network, &count)| (0..count).map(|place| instance(&node, network, place)).collect());
+        let networks = networks
+            .map(|(network, &count)| (0..count).map(|place| instance(&node, network, place)).collect());
         let networks = networks.collect();
         Self { node, host, networks }
     }

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt::set_socket_recv_buffer_size_force;
+
 use crate::netns::Namespace;
 use crate::series::Series;
 
@@ -38,7 +40,7 @@ pub fn send(from: &Namespace, to: SocketAddr, rate_bps: u64, packet_bytes: u64, 
             if now < due {
                 // Short waits are spun: a sleep takes longer than a packet at high rates.
                 if due - now > Duration::from_micros(200) {
-                    thread::sleep(due - now - Duration::from_micros(100));
+                    thread::sleep((due - now).saturating_sub(Duration::from_micros(100)));
                 }
                 continue;
             }
@@ -62,13 +64,16 @@ pub struct Sink {
 impl Sink {
     /// Listens inside `at` on `address`.
     pub fn start(at: &Namespace, address: SocketAddr) -> Self {
-        let socket = at.enter(|| UdpSocket::bind(address).unwrap_or_else(|error| panic!("{address}: {error}")));
+        let socket =
+            at.enter(|| UdpSocket::bind(address).unwrap_or_else(|error| panic!("{address}: {error}")));
         socket.set_read_timeout(Some(Duration::from_millis(20))).expect("timeout");
+        // What waits while the counter is not scheduled must not be lost at the sink.
+        set_socket_recv_buffer_size_force(&socket, 16 << 20).expect("a large buffer needs root");
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let counter = thread::spawn(move || {
             let mut series = Series::start();
-            let mut buffer = [0; 65_536];
+            let mut buffer = vec![0; 65_536];
             while !stopped.load(Ordering::Relaxed) {
                 if let Ok(bytes) = socket.recv(&mut buffer) {
                     series.add(bytes as u64 + header_bytes(address.ip()));
@@ -85,6 +90,22 @@ impl Sink {
         self.stop.store(true, Ordering::Relaxed);
         self.counter.join().expect("sink")
     }
+}
+
+/// Sends single datagrams until one arrives, so that neighbours are known before a measurement.
+///
+/// # Panics
+/// Where nothing arrives for ten seconds.
+pub fn meet(from: &Namespace, at: &Namespace, to: SocketAddr) {
+    for _ in 0..100 {
+        let sink = Sink::start(at, to);
+        send(from, to, 1_000_000, 120, Duration::from_millis(1));
+        thread::sleep(Duration::from_millis(50));
+        if sink.finish().packets() > 0 {
+            return;
+        }
+    }
+    panic!("nothing reaches {to} from {}", from.name());
 }
 
 /// The unspecified address of a family, any port.

@@ -22,7 +22,9 @@ fn state(up: &str) -> String {
 fn meter(agent: &Agent<'_>) -> Meter {
     let maps = agent.maps();
     let meters = maps.meters();
-    let limited = (1..meters.slots()).map(|slot| meters.read(slot, Direction::Up)).find(|meter| meter.cost_per_byte != 0);
+    let limited = (1..meters.slots())
+        .map(|slot| meters.read(slot, Direction::Up))
+        .find(|meter| meter.cost_per_byte != 0);
     limited.expect("a limited meter")
 }
 
@@ -40,7 +42,9 @@ fn a_changed_limit_is_in_force_soon_and_resets_nothing() {
     upload(&topology, 2_000_000, Duration::from_millis(500));
     let before = meter(&agent);
     let mut times = Vec::new();
-    for (rate, bps) in [("20Mbps", 20_000_000), ("5Mbps", 5_000_000), ("20Mbps", 20_000_000), ("5Mbps", 5_000_000)] {
+    for (rate, bps) in
+        [("20Mbps", 20_000_000), ("5Mbps", 5_000_000), ("20Mbps", 20_000_000), ("5Mbps", 5_000_000)]
+    {
         let expected = cost::per_byte(bps);
         times.push(agent.change(&state(rate), |maps| {
             let meters = maps.meters();
@@ -73,7 +77,10 @@ fn limits_and_counters_outlive_a_killed_agent_and_the_next_one_adopts_them() {
         agent.kill();
         std::thread::sleep(Duration::from_secs(1));
         let dead = meter(&agent);
-        assert!(dead.passed_bytes > alive.passed_bytes && dead.refused_bytes > alive.refused_bytes, "counting went on");
+        assert!(
+            dead.passed_bytes > alive.passed_bytes && dead.refused_bytes > alive.refused_bytes,
+            "counting went on"
+        );
         agent.launch();
         traffic.join().expect("traffic")
     });
@@ -90,12 +97,21 @@ fn a_device_that_is_made_again_is_limited_again_within_a_second() {
     let agent = Agent::start(&topology.node, &state("5Mbps"));
     let instance = topology.instance(0, 0);
     topology.node.ip(&format!("link del {}", instance.device));
-    topology.node.ip(&format!("link add {} type veth peer name eth0 netns {}", instance.device, instance.namespace.name()));
+    topology.node.ip(&format!(
+        "link add {} type veth peer name eth0 netns {}",
+        instance.device,
+        instance.namespace.name()
+    ));
     let start = Instant::now();
     let links = topology.node.ip(&format!("-o link show {}", instance.device));
     let ifindex: u32 = links.split(':').next().and_then(|text| text.trim().parse().ok()).expect("index");
     agent.wait_until(|maps| maps.interfaces().all().contains_key(&ifindex));
-    while topology.node.enter(|| limiter_agent::dataplane::attach::chain(ifindex, Direction::Down)).expect("chain").is_empty() {
+    while topology
+        .node
+        .enter(|| limiter_agent::dataplane::attach::chain(ifindex, Direction::Down))
+        .expect("chain")
+        .is_empty()
+    {
         assert!(start.elapsed() < Duration::from_secs(1), "not attached\n{}", agent.log());
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -129,7 +145,9 @@ fn status_shows_what_is_in_force() {
     let agent = Agent::start(&topology.node, &state("5Mbps"));
     let (done, text) = agent.ask(&["status"]);
     assert!(done, "{text}");
-    for part in ["agent running", "instance office/web", "5Mbps", "1 interfaces in force", "zone default: up "] {
+    for part in
+        ["agent running", "instance office/web", "5Mbps", "1 interfaces in force", "zone default: up "]
+    {
         assert!(text.contains(part), "{part} is not in: {text}");
     }
     let (done, json) = agent.ask(&["status", "--json"]);
@@ -143,7 +161,9 @@ fn the_command_line_changes_the_state_file_and_the_agent_follows() {
     let (done, text) = agent.ask(&["instance", "set", "office/web", "--up", "20Mbps"]);
     assert!(done, "{text}");
     let expected = cost::per_byte(20_000_000);
-    agent.wait_until(|maps| (1..8).any(|slot| maps.meters().read(slot, Direction::Up).cost_per_byte == expected));
+    agent.wait_until(|maps| {
+        (1..8).any(|slot| maps.meters().read(slot, Direction::Up).cost_per_byte == expected)
+    });
     let (done, text) = agent.ask(&["instance", "set", "office/nobody", "--up", "20Mbps"]);
     assert!(!done && text.contains("office/nobody"), "{text}");
 }
@@ -156,13 +176,19 @@ fn an_unknown_source_is_dropped_listed_and_adopted_with_one_command() {
     instance.namespace.ip("addr del 10.10.0.2/24 dev eth0");
     instance.namespace.ip("addr add 10.10.0.99/24 dev eth0");
     instance.namespace.ip("route replace default via 10.10.0.1");
-    assert_eq!(upload(&topology, 1_000_000, Duration::from_millis(500)), 0, "an unknown source passes nothing");
+    assert_eq!(
+        upload(&topology, 1_000_000, Duration::from_millis(500)),
+        0,
+        "an unknown source passes nothing"
+    );
     let (done, text) = agent.ask(&["instance", "list", "--unknown"]);
     assert!(done && text.contains("10.10.0.99"), "{text}");
     let (done, text) = agent.ask(&["instance", "adopt", "10.10.0.99", "--name", "found", "--up", "3Mbps"]);
     assert!(done, "{text}");
     let expected = cost::per_byte(3_000_000);
-    agent.wait_until(|maps| (1..8).any(|slot| maps.meters().read(slot, Direction::Up).cost_per_byte == expected));
+    agent.wait_until(|maps| {
+        (1..8).any(|slot| maps.meters().read(slot, Direction::Up).cost_per_byte == expected)
+    });
     assert!(upload(&topology, 1_000_000, Duration::from_millis(500)) > 0, "an adopted source passes");
 }
 
@@ -187,7 +213,11 @@ fn uninstall_leaves_no_trace() {
             .map(|line| topology.node.run(line))
             .join("\n")
             + &["ingress", "egress"]
-                .map(|hook| topology.node.run(&format!("tc filter show dev {} {hook}", topology.instance(0, 0).device)))
+                .map(|hook| {
+                    topology
+                        .node
+                        .run(&format!("tc filter show dev {} {hook}", topology.instance(0, 0).device))
+                })
                 .join("\n")
             + &topology.node.run(&format!("tc filter show dev {UPLINK} ingress"))
     };
@@ -198,7 +228,11 @@ fn uninstall_leaves_no_trace() {
     let (done, text) = agent.ask(&["uninstall", "--yes"]);
     assert!(done, "{text}");
     let chains = topology.node.enter(|| {
-        (1..10).flat_map(|ifindex| Direction::ALL.map(|way| limiter_agent::dataplane::attach::chain(ifindex, way))).collect::<Vec<_>>()
+        (1..10)
+            .flat_map(|ifindex| {
+                Direction::ALL.map(|way| limiter_agent::dataplane::attach::chain(ifindex, way))
+            })
+            .collect::<Vec<_>>()
     });
     assert!(chains.into_iter().flatten().all(|chain| chain.is_empty()), "a program is still attached");
     assert!(!agent.pins().exists());

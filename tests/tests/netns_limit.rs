@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use limiter_tests::agent::Agent;
 use limiter_tests::topology::{Topology, host_address};
-use limiter_tests::udp::{Sink, send};
+use limiter_tests::udp::{Sink, meet, send};
 
 const PORT: u16 = 9000;
 /// Bursts are spent after it, and it is left out of the rates.
@@ -32,9 +32,13 @@ fn delivered_share(topology: &Topology, up: bool, v6: bool, limit_bps: u64) -> f
     // Small packets at low rates, so that one more or less is far below a percent.
     let packet_bytes = if limit_bps < 2_000_000 { 120 } else { 1400 };
     let duration = WARM_UP + Duration::from_secs(3);
+    meet(from, at, to);
     let sink = Sink::start(at, to);
     let sent = send(from, to, limit_bps * 2, packet_bytes, duration);
-    assert!(sent.bytes as f64 * 8.0 / duration.as_secs_f64() > limit_bps as f64 * 1.2, "too little was offered: {sent:?}");
+    assert!(
+        sent.bytes as f64 * 8.0 / duration.as_secs_f64() > limit_bps as f64 * 1.2,
+        "too little was offered: {sent:?}"
+    );
     let arrived = sink.finish();
     let start = arrived.began();
     arrived.rate_bps(start + WARM_UP, start + duration) / limit_bps as f64
@@ -44,11 +48,14 @@ fn delivered_share(topology: &Topology, up: bool, v6: bool, limit_bps: u64) -> f
 fn hold(limit: impl Fn(&str) -> String, v6: bool) {
     let topology = Topology::new(&[1]);
     let agent = Agent::start(&topology.node, &limit("1Mbps"));
-    for (rate, limit_bps) in [("500kbps", 500_000), ("5Mbps", 5_000_000), ("50Mbps", 50_000_000), ("500Mbps", 500_000_000)] {
+    for (rate, limit_bps) in
+        [("500kbps", 500_000), ("5Mbps", 5_000_000), ("50Mbps", 50_000_000), ("500Mbps", 500_000_000)]
+    {
         let expected = limiter_common::cost::per_byte(limit_bps);
         agent.change(&limit(rate), |maps| {
             let meters = maps.meters();
-            (1..meters.slots()).any(|slot| meters.read(slot, limiter_common::meter::Direction::Up).cost_per_byte == expected)
+            (1..meters.slots())
+                .any(|slot| meters.read(slot, limiter_common::meter::Direction::Up).cost_per_byte == expected)
         });
         for up in [true, false] {
             let share = delivered_share(&topology, up, v6, limit_bps);

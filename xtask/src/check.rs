@@ -58,7 +58,10 @@ fn lints() -> Result<()> {
 /// clippy has no compiler for the kernel's target, so it reads the same lines as if they were for this machine.
 fn kernel_lints() -> Result<()> {
     let mut clippy = cargo(["clippy", "--quiet", "--package", "limiter-ebpf", "--", "--deny", "warnings"]);
-    clippy.env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", workspace::target().join("bpf-lints"));
+    clippy
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", "-C panic=abort")
+        .env("CARGO_TARGET_DIR", workspace::target().join("bpf-lints"));
     show(&mut clippy)
 }
 

@@ -1,14 +1,14 @@
-//! Build, check, test, bench and demo: one file for each verb.
+//! Build, check, test and demo: one file for each verb.
 
 mod build;
 mod check;
+mod demo;
 mod disassembly;
 mod ebpf;
 mod object;
 mod outcome;
 mod process;
 mod promises;
-mod run;
 mod setup;
 mod test;
 mod tidy;
@@ -19,7 +19,7 @@ use anyhow::Result;
 use clap::Parser;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Build, check, test, bench and demo.")]
+#[command(name = "cargo xtask", about = "Build, check, test and demo.")]
 enum Verb {
     /// Find what is missing on this machine and install it.
     Setup(setup::Args),
@@ -31,10 +31,8 @@ enum Verb {
     Check,
     /// Run every test, on this kernel and, if asked, on others.
     Test(test::Args),
-    /// Measure; see docs/performance.md.
-    Bench(run::Args),
     /// Show real traffic held to its limits, in namespaces of this machine.
-    Demo(run::Args),
+    Demo(demo::Args),
 }
 
 fn main() -> Result<()> {
@@ -44,7 +42,6 @@ fn main() -> Result<()> {
         Verb::Object(args) => object::run(&args),
         Verb::Check => check::run(),
         Verb::Test(args) => test::run(&args),
-        Verb::Bench(args) => run::bench(&args),
-        Verb::Demo(args) => run::demo(&args),
+        Verb::Demo(args) => demo::run(&args),
     }
 }

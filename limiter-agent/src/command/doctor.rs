@@ -26,7 +26,8 @@ pub async fn run(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
     if json {
         println!("{}", serde_json::to_string_pretty(&findings)?);
     } else {
-        let rows: Vec<[String; 3]> = findings.iter().map(|f| [f.what.clone(), f.verdict.into(), f.note.clone()]).collect();
+        let rows: Vec<[String; 3]> =
+            findings.iter().map(|f| [f.what.clone(), f.verdict.into(), f.note.clone()]).collect();
         print!("{}", show::table(["what", "verdict", "note"], &rows));
     }
     let missing = findings.iter().any(|finding| finding.verdict == "missing");
@@ -77,7 +78,8 @@ async fn fair_queue() -> Finding {
     Finding {
         what,
         verdict: "warning",
-        note: "every direction is policed; remedy: a kernel with sch_fq (CONFIG_NET_SCH_FQ), modprobe sch_fq".into(),
+        note: "every direction is policed; remedy: a kernel with sch_fq (CONFIG_NET_SCH_FQ), modprobe sch_fq"
+            .into(),
     }
 }
 
@@ -90,6 +92,7 @@ fn forwarding() -> Finding {
     Finding {
         what,
         verdict: "warning",
-        note: "the node does not route IPv4 (fine for a bridge); remedy: sysctl -w net.ipv4.ip_forward=1".into(),
+        note: "the node does not route IPv4 (fine for a bridge); remedy: sysctl -w net.ipv4.ip_forward=1"
+            .into(),
     }
 }

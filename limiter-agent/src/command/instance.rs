@@ -113,9 +113,16 @@ pub fn run(command: InstanceCommand, place: &Place) -> anyhow::Result<()> {
             let (_, state) = desired::load(&place.state_file)?;
             let rows = state.instances.iter().map(|instance| {
                 let network = &state.networks[instance.network].name;
-                let addresses: Vec<String> = instance.addresses.iter().map(|net| desired::show_address(*net)).collect();
+                let addresses: Vec<String> =
+                    instance.addresses.iter().map(|net| desired::show_address(*net)).collect();
                 let (up, down) = (show::rate(instance.limits.up), show::rate(instance.limits.down));
-                [format!("{network}/{}", instance.name), addresses.join(" "), up, down, show::source(&instance.limits.source)]
+                [
+                    format!("{network}/{}", instance.name),
+                    addresses.join(" "),
+                    up,
+                    down,
+                    show::source(&instance.limits.source),
+                ]
             });
             show::list(json, ["instance", "addresses", "up", "down", "limit from"], rows)
         }
@@ -126,7 +133,9 @@ pub fn run(command: InstanceCommand, place: &Place) -> anyhow::Result<()> {
 fn network_of(state: &Desired, address: IpAddr) -> anyhow::Result<String> {
     let holds = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&address));
     let mut networks = state.networks.iter().filter(|network| holds(&network.prefixes));
-    let network = networks.next().with_context(|| format!("{address} is in no network's prefix; see `network list`"))?;
+    let network = networks
+        .next()
+        .with_context(|| format!("{address} is in no network's prefix; see `network list`"))?;
     match networks.next() {
         None => Ok(network.name.to_string()),
         Some(other) => anyhow::bail!(
@@ -157,7 +166,13 @@ fn list_unknown(place: &Place, json: bool) -> anyhow::Result<()> {
         let address = show::address(key);
         let kind = if source.network == 0 { "outside every network" } else { "inside a network" };
         let seen_s = now_ns.saturating_sub(source.seen_ns) / 1_000_000_000;
-        [address.to_string(), kind.into(), source.ifindex.to_string(), source.packets.to_string(), seen_s.to_string()]
+        [
+            address.to_string(),
+            kind.into(),
+            source.ifindex.to_string(),
+            source.packets.to_string(),
+            seen_s.to_string(),
+        ]
     });
     show::list(json, ["address", "where", "ifindex", "packets", "seen_s_ago"], rows)
 }

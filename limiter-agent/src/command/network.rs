@@ -69,9 +69,19 @@ pub struct SetArgs {
 pub fn run(command: NetworkCommand, place: &Place) -> anyhow::Result<()> {
     match command {
         NetworkCommand::Set(SetArgs {
-            name, prefixes, zone, up, down, internet, observe, unknown_sources, default_rule, write
+            name,
+            prefixes,
+            zone,
+            up,
+            down,
+            internet,
+            observe,
+            unknown_sources,
+            default_rule,
+            write,
         }) => {
-            let change = NetworkEdit { prefixes, zone, up, down, internet, observe, unknown_sources, default_rule };
+            let change =
+                NetworkEdit { prefixes, zone, up, down, internet, observe, unknown_sources, default_rule };
             write.update(place, |state| edit::set_network(state, &name, change))
         }
         NetworkCommand::Remove { name, with_instances, write } => {
@@ -83,7 +93,14 @@ pub fn run(command: NetworkCommand, place: &Place) -> anyhow::Result<()> {
                 let prefixes: Vec<String> = network.prefixes.iter().map(ToString::to_string).collect();
                 let zone = &state.zones[network.zone].name;
                 let (up, down) = (show::rate(network.limits.up), show::rate(network.limits.down));
-                [network.name.to_string(), zone.clone(), prefixes.join(" "), up, down, network.instances.len().to_string()]
+                [
+                    network.name.to_string(),
+                    zone.clone(),
+                    prefixes.join(" "),
+                    up,
+                    down,
+                    network.instances.len().to_string(),
+                ]
             });
             show::list(json, ["network", "zone", "prefixes", "up", "down", "instances"], rows)
         }

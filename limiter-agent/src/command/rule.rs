@@ -48,7 +48,10 @@ pub fn run(command: RuleCommand, place: &Place) -> anyhow::Result<()> {
         RuleCommand::Remove { name, write } => write.update(place, |state| edit::remove_rule(state, &name)),
         RuleCommand::List { json } => {
             let (_, state) = desired::load(&place.state_file)?;
-            let rows = state.rules.iter().map(|rule| [rule.name.to_string(), show::rate(rule.up), show::rate(rule.down)]);
+            let rows = state
+                .rules
+                .iter()
+                .map(|rule| [rule.name.to_string(), show::rate(rule.up), show::rate(rule.down)]);
             show::list(json, ["rule", "up", "down"], rows)
         }
     }

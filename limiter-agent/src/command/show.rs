@@ -27,7 +27,11 @@ impl WriteArgs {
     ) -> anyhow::Result<()> {
         desired::update(&place.state_file, self.drop_comments, edit)?;
         let running = place.is_locked();
-        let when = if running { "the agent puts it in force now" } else { "no agent runs: it will hold when one starts" };
+        let when = if running {
+            "the agent puts it in force now"
+        } else {
+            "no agent runs: it will hold when one starts"
+        };
         println!("{} changed; {when}.", place.state_file.display());
         Ok(())
     }
@@ -70,7 +74,13 @@ pub fn list<const N: usize>(
 ) -> anyhow::Result<()> {
     if json {
         let objects: Vec<serde_json::Value> = rows
-            .map(|row| heads.iter().map(|head| head.replace(' ', "_")).zip(row.map(serde_json::Value::from)).collect())
+            .map(|row| {
+                heads
+                    .iter()
+                    .map(|head| head.replace(' ', "_"))
+                    .zip(row.map(serde_json::Value::from))
+                    .collect()
+            })
             .collect();
         println!("{}", serde_json::to_string_pretty(&objects)?);
     } else {
@@ -81,7 +91,7 @@ pub fn list<const N: usize>(
 
 /// Columns as wide as their widest cell, two spaces apart.
 pub fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> String {
-    let heads = heads.map(|head| head.to_uppercase());
+    let heads = heads.map(str::to_uppercase);
     let width = |column: usize| {
         let cells = rows.iter().chain([&heads]).map(|row| row[column].chars().count());
         cells.max().unwrap_or(0)
@@ -89,7 +99,8 @@ pub fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> String {
     let widths: [usize; N] = std::array::from_fn(width);
     let mut text = String::new();
     for row in [&heads].into_iter().chain(rows) {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<String> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
@@ -103,7 +114,10 @@ mod tests {
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [["office/web".to_owned(), "2Mbps".to_owned()], ["b".to_owned(), "unlimited".to_owned()]];
-        assert_eq!(table(["instance", "up"], &rows), "INSTANCE    UP\noffice/web  2Mbps\nb           unlimited\n");
+        assert_eq!(
+            table(["instance", "up"], &rows),
+            "INSTANCE    UP\noffice/web  2Mbps\nb           unlimited\n"
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use limiter_common::node::Node;
 use serde::Serialize;
 
 use super::show;
-use crate::dataplane::{MeterArray, Maps, attach};
+use crate::dataplane::{Maps, MeterArray, attach};
 use crate::desired::{Desired, Rate};
 use crate::netlink::Netlink;
 use crate::place::Place;
@@ -48,7 +48,11 @@ pub async fn run(args: StatusArgs, place: &Place) -> anyhow::Result<()> {
         let status = gather(place).await?;
         let mut out = std::io::stdout().lock();
         if args.json {
-            let line = if args.watch { serde_json::to_string(&status)? } else { serde_json::to_string_pretty(&status)? };
+            let line = if args.watch {
+                serde_json::to_string(&status)?
+            } else {
+                serde_json::to_string_pretty(&status)?
+            };
             writeln!(out, "{line}")?;
         } else {
             if args.watch && out.is_terminal() {
@@ -128,7 +132,8 @@ struct ReasonStatus {
 
 async fn gather(place: &Place) -> anyhow::Result<Status> {
     let maps = Maps::open(&place.pins)?.context("the limiter is not installed here: no pinned maps")?;
-    let source = Source::read(&place.applied()).map_err(anyhow::Error::new).context("the state last put in force")?;
+    let source =
+        Source::read(&place.applied()).map_err(anyhow::Error::new).context("the state last put in force")?;
     let observed = observe(&maps, None, &mut Netlink::open()?).await?;
     let wanted = Wanted::of(&source.desired, &observed)?;
     let before = readings(maps.meters(), &wanted);
@@ -144,7 +149,12 @@ async fn gather(place: &Place) -> anyhow::Result<Status> {
             let drifted = maps.meters().limit(*slot, way) != wanted.limits[slot][way as usize];
             of_meter(&old, &new, elapsed, drifted)
         });
-        EntityStatus { name: wanted::name(desired, entity), limit_from: limit_from(desired, entity), up, down }
+        EntityStatus {
+            name: wanted::name(desired, entity),
+            limit_from: limit_from(desired, entity),
+            up,
+            down,
+        }
     });
     let reasons = maps.reasons()?.into_iter();
     let reasons = reasons.map(|(reason, way, tally)| ReasonStatus {
@@ -226,10 +236,13 @@ fn interfaces(desired: &Desired, observed: &Observed, wanted: &Wanted) -> Vec<In
         .iter()
         .map(|(&ifindex, entry)| {
             let interface = observed.device(ifindex);
-            let attached = |way| observed.hooks.get(&(ifindex, way)).is_some_and(|hooks| hooks.iter().any(|h| h.current));
+            let attached = |way| {
+                observed.hooks.get(&(ifindex, way)).is_some_and(|hooks| hooks.iter().any(|h| h.current))
+            };
             let zone = desired.interface(&interface).map(|entry| desired.zones[entry.zone].name.clone());
             InterfaceStatus {
-                in_force: observed.kernel.interfaces.get(&ifindex) == Some(entry) && Direction::ALL.into_iter().all(attached),
+                in_force: observed.kernel.interfaces.get(&ifindex) == Some(entry)
+                    && Direction::ALL.into_iter().all(attached),
                 zone: zone.unwrap_or_default(),
                 interface,
             }
@@ -250,7 +263,8 @@ fn text(status: &Status, rows_max: usize) -> String {
     let agent = if status.agent_running { "running" } else { "NOT RUNNING (limits hold, changes do not)" };
     text += &format!("agent {agent}, hooks {}\n", status.hooks);
     for zone in &status.zones {
-        let mode = |mode: &InForce| format!("{} ({})", format!("{:?}", mode.shaping).to_lowercase(), mode.why);
+        let mode =
+            |mode: &InForce| format!("{} ({})", format!("{:?}", mode.shaping).to_lowercase(), mode.why);
         text += &format!("zone {}: up {}, down {}\n", zone.zone, mode(&zone.up), mode(&zone.down));
     }
     let (good, bad): (Vec<_>, Vec<_>) = status.interfaces.iter().partition(|interface| interface.in_force);
@@ -271,7 +285,8 @@ fn text(status: &Status, rows_max: usize) -> String {
         text += &format!("\n{}", show::table(["reason", "direction", "packets"], &reasons));
     }
     if status.fq_dropped_packets > 0 {
-        text += &format!("\n*** fq dropped {} packets after they were counted ***\n", status.fq_dropped_packets);
+        text +=
+            &format!("\n*** fq dropped {} packets after they were counted ***\n", status.fq_dropped_packets);
     }
     text
 }
@@ -283,7 +298,11 @@ fn row(entity: &EntityStatus) -> [String; 8] {
             Some(bps) => Rate::new(bps).map_or_else(|_| format!("{bps}bps"), |rate| rate.to_string()),
             None => "unlimited".to_owned(),
         };
-        format!("{limit}{}{}", if way.observed { " (observed)" } else { "" }, if way.drifted { " DRIFT" } else { "" })
+        format!(
+            "{limit}{}{}",
+            if way.observed { " (observed)" } else { "" },
+            if way.drifted { " DRIFT" } else { "" }
+        )
     };
     let rate = |way: &DirectionStatus| format!("{:.2}Mbps", way.rate_bps as f64 / 1e6);
     let refused = |way: &DirectionStatus| format!("{}B", way.refused_bytes);
@@ -308,7 +327,17 @@ mod tests {
 
     #[test]
     fn a_meter_gives_the_rate_back_that_it_was_set_to() {
-        for bps in [8_000, 12_000, 500_000, 1_500_000, 5_000_000, 20_000_000, 999_000_000, 2_500_000_000, 100_000_000_000] {
+        for bps in [
+            8_000,
+            12_000,
+            500_000,
+            1_500_000,
+            5_000_000,
+            20_000_000,
+            999_000_000,
+            2_500_000_000,
+            100_000_000_000,
+        ] {
             assert_eq!(rate_of(cost::per_byte(bps)), Some(bps));
         }
         assert_eq!(rate_of(0), None);

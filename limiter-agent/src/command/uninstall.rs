@@ -48,7 +48,8 @@ pub async fn run(place: &Place, yes: bool) -> anyhow::Result<()> {
     drop(maps);
     Maps::unpin(&place.pins)?;
     drop(lock);
-    std::fs::remove_dir_all(&place.state_dir).with_context(|| format!("removing {}", place.state_dir.display()))?;
+    std::fs::remove_dir_all(&place.state_dir)
+        .with_context(|| format!("removing {}", place.state_dir.display()))?;
     println!("The limiter is off this node. The state file {} is left.", place.state_file.display());
     Ok(())
 }

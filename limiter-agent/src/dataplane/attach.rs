@@ -27,7 +27,8 @@ pub fn loaded(meters_id: Option<u32>) -> Vec<Loaded> {
     loaded_programs()
         .filter_map(Result::ok)
         .filter_map(|info| {
-            let direction = Direction::ALL.into_iter().find(|&way| info.name_as_str() == Some(object::name(way)))?;
+            let direction =
+                Direction::ALL.into_iter().find(|&way| info.name_as_str() == Some(object::name(way)))?;
             let maps = info.map_ids().ok().flatten().unwrap_or_default();
             let current = meters_id.is_some_and(|id| maps.contains(&id));
             Some(Loaded { id: info.id(), direction, current })
@@ -45,7 +46,12 @@ pub fn chain(ifindex: u32, direction: Direction) -> Result<Vec<u32>, DataPlaneEr
 
 /// Puts the program of `direction` at the hook: instead of the program with id `old`, or first at
 /// ingress and last at egress, where the packet is as the instance sent it or will get it.
-pub fn attach(programs: &Programs, ifindex: u32, direction: Direction, old: Option<u32>) -> Result<(), DataPlaneError> {
+pub fn attach(
+    programs: &Programs,
+    ifindex: u32,
+    direction: Direction,
+    old: Option<u32>,
+) -> Result<(), DataPlaneError> {
     let failed = |call| DataPlaneError::syscall(call, device(ifindex, direction));
     let hook = hook(ifindex, direction);
     let result = match (old, direction) {

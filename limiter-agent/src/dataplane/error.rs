@@ -43,7 +43,9 @@ pub enum DataPlaneError {
         remedy: &'static str,
     },
     /// A pinned map is not what this version expects.
-    #[error("pinned map {path} has {found} where this version needs {expected}; run `limiter-agent uninstall` and start again (counters begin anew)")]
+    #[error(
+        "pinned map {path} has {found} where this version needs {expected}; run `limiter-agent uninstall` and start again (counters begin anew)"
+    )]
     ForeignPin {
         /// Path of the pin.
         path: PathBuf,

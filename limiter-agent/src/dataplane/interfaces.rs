@@ -29,7 +29,9 @@ impl InterfaceTable {
     /// Makes an interface one of ours, or changes it.
     pub fn put(&self, interface: Interface) -> Result<(), DataPlaneError> {
         let places = Self::places(interface.ifindex);
-        let at = |ifindex| places.into_iter().map(|place| self.words.get(place)).find(|words| words.ifindex() == ifindex);
+        let at = |ifindex| {
+            places.into_iter().map(|place| self.words.get(place)).find(|words| words.ifindex() == ifindex)
+        };
         let Some(words) = at(interface.ifindex).or_else(|| at(0)) else {
             return Err(DataPlaneError::Full {
                 map: "INTERFACES",

@@ -125,7 +125,10 @@ impl Maps {
     /// All prefixes.
     pub fn networks(&self) -> Result<StdHashMap<Prefix, Target>, DataPlaneError> {
         let entries = self.networks.entries::<Key<PrefixData>, u64>()?;
-        Ok(entries.into_iter().map(|(key, word)| (Prefix::new(key.prefix_len(), key.data()), Target(word))).collect())
+        Ok(entries
+            .into_iter()
+            .map(|(key, word)| (Prefix::new(key.prefix_len(), key.data()), Target(word)))
+            .collect())
     }
 
     /// Sets prefixes.
@@ -249,6 +252,7 @@ impl Pinned {
 
     fn delete<K: aya::Pod>(&self, keys: &[K]) -> Result<(), DataPlaneError> {
         assert_eq!(self.info.key_size() as usize, size_of::<K>(), "map {}", self.name);
-        batch::delete(self.fd(), keys).map_err(DataPlaneError::syscall("bpf(BPF_MAP_DELETE_BATCH)", self.name))
+        batch::delete(self.fd(), keys)
+            .map_err(DataPlaneError::syscall("bpf(BPF_MAP_DELETE_BATCH)", self.name))
     }
 }

@@ -25,7 +25,11 @@ pub struct Limit {
 
 impl MeterArray {
     /// Maps both arrays, which have room for `slots` slots.
-    pub(super) fn map(meters: BorrowedFd<'_>, owners: BorrowedFd<'_>, slots: u32) -> Result<Self, DataPlaneError> {
+    pub(super) fn map(
+        meters: BorrowedFd<'_>,
+        owners: BorrowedFd<'_>,
+        slots: u32,
+    ) -> Result<Self, DataPlaneError> {
         Ok(Self {
             meters: Mapping::new("METERS", meters, slots as usize * 2)?,
             owners: Mapping::new("OWNERS", owners, slots as usize)?,
@@ -146,7 +150,8 @@ struct OwnerWords {
     kind: AtomicU32,
 }
 
-const _: () = assert!(size_of::<MeterWords>() == size_of::<Meter>() && size_of::<OwnerWords>() == size_of::<Owner>());
+const _: () =
+    assert!(size_of::<MeterWords>() == size_of::<Meter>() && size_of::<OwnerWords>() == size_of::<Owner>());
 
 // SAFETY: made of atomics only.
 unsafe impl Shared for MeterWords {}

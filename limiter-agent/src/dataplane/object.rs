@@ -90,8 +90,11 @@ impl Programs {
 
     /// The program of a direction.
     pub fn fd(&self, direction: Direction) -> BorrowedFd<'_> {
-        let program: &SchedClassifier =
-            self.ebpf.program(name(direction)).and_then(|program| program.try_into().ok()).expect(OBJECT_HAS_IT);
+        let program: &SchedClassifier = self
+            .ebpf
+            .program(name(direction))
+            .and_then(|program| program.try_into().ok())
+            .expect(OBJECT_HAS_IT);
         program.fd().expect(OBJECT_HAS_IT).as_fd()
     }
 
@@ -131,7 +134,8 @@ impl Shape {
         if !path.exists() {
             return Ok(());
         }
-        let info = MapData::from_pin(path).and_then(|map| map.info()).map_err(DataPlaneError::map(self.name))?;
+        let info =
+            MapData::from_pin(path).and_then(|map| map.info()).map_err(DataPlaneError::map(self.name))?;
         let found = format!("keys of {} and values of {} bytes", info.key_size(), info.value_size());
         let expected = format!("keys of {} and values of {} bytes", self.key_bytes, self.value_bytes);
         if found == expected {

@@ -124,7 +124,9 @@ pub(super) unsafe fn map_batch(
     match result {
         Ok(_) => Ok((done, false)),
         // The last call of a lookup: ENOENT and a valid count.
-        Err(error) if error.raw_os_error() == Some(libc::ENOENT) && matches!(what, Batch::Lookup) => Ok((done, true)),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) && matches!(what, Batch::Lookup) => {
+            Ok((done, true))
+        }
         Err(error) => Err(error),
     }
 }

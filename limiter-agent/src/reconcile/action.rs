@@ -113,7 +113,12 @@ impl fmt::Display for Action {
                 write!(f, "attach {} to {device}", direction.name())
             }
             Self::Attach { device, direction, replaces: Some(old), .. } => {
-                write!(f, "replace program {} by this version's at {} of {device}", old.program, direction.name())
+                write!(
+                    f,
+                    "replace program {} by this version's at {} of {device}",
+                    old.program,
+                    direction.name()
+                )
             }
             Self::Bypass(true) => f.write_str("bypass on: everything passes unmetered"),
             Self::Bypass(false) => f.write_str("bypass off: limits hold again"),
@@ -126,13 +131,19 @@ impl fmt::Display for Action {
                 write!(f, "shape on {device}: {}", steps.join("; "))
             }
             Self::FreeZone(number) => write!(f, "free zone number {number}"),
-            Self::Limit { name, rates: [up, down], .. } => write!(f, "limit {name}: up {}, down {}", rate(*up), rate(*down)),
-            Self::PutInstances(entries) => write!(f, "set {}", count(entries.len(), "instance address", "instance addresses")),
+            Self::Limit { name, rates: [up, down], .. } => {
+                write!(f, "limit {name}: up {}, down {}", rate(*up), rate(*down))
+            }
+            Self::PutInstances(entries) => {
+                write!(f, "set {}", count(entries.len(), "instance address", "instance addresses"))
+            }
             Self::PutInterface { device, .. } => write!(f, "take interface {device}"),
             Self::PutPrefixes(entries) => write!(f, "set {}", count(entries.len(), "prefix", "prefixes")),
             Self::PutZone { name, .. } => write!(f, "set zone {name}"),
             Self::Release(slots) => write!(f, "free {}", count(slots.len(), "slot", "slots")),
-            Self::RemoveInstances(keys) => write!(f, "remove {}", count(keys.len(), "instance address", "instance addresses")),
+            Self::RemoveInstances(keys) => {
+                write!(f, "remove {}", count(keys.len(), "instance address", "instance addresses"))
+            }
             Self::RemoveInterface { device, .. } => write!(f, "leave interface {device}"),
             Self::RemovePrefixes(keys) => write!(f, "remove {}", count(keys.len(), "prefix", "prefixes")),
         }

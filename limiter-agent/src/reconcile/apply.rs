@@ -12,7 +12,11 @@ use crate::dataplane::{attach, meters, object};
 use crate::netlink::fq;
 
 /// Carries out `actions`, planned from `observed`, in order.
-pub(super) async fn apply(node: &mut Node, observed: &Observed, actions: &[Action]) -> Result<(), ReconcileError> {
+pub(super) async fn apply(
+    node: &mut Node,
+    observed: &Observed,
+    actions: &[Action],
+) -> Result<(), ReconcileError> {
     for action in actions {
         match one(node, observed, action).await {
             // The device went away since it was observed; its deletion wakes the next round.
@@ -26,12 +30,16 @@ pub(super) async fn apply(node: &mut Node, observed: &Observed, actions: &[Actio
 async fn one(node: &mut Node, observed: &Observed, action: &Action) -> Result<(), ReconcileError> {
     let maps = &node.maps;
     match action {
-        Action::Attach { ifindex, direction, replaces, .. } => attach_one(node, *ifindex, *direction, *replaces).await?,
+        Action::Attach { ifindex, direction, replaces, .. } => {
+            attach_one(node, *ifindex, *direction, *replaces).await?;
+        }
         Action::Bypass(on) => {
             maps.put_node(NodeSwitches { flags: if *on { NodeSwitches::BYPASS } else { 0 } })?;
         }
         Action::Claim { slot, entity, kind, .. } => maps.meters().claim(*slot, *entity, *kind),
-        Action::Detach { ifindex, direction, hooked, .. } => detach_one(node, *ifindex, *direction, *hooked).await?,
+        Action::Detach { ifindex, direction, hooked, .. } => {
+            detach_one(node, *ifindex, *direction, *hooked).await?;
+        }
         Action::Fq { ifindex, steps, .. } => {
             if let Some(link) = observed.link(*ifindex) {
                 node.undo.note_scheduler(fq::save(link, &observed.qdiscs))?;

@@ -28,7 +28,8 @@ pub fn mapped_bits(net: IpNet) -> u32 {
 /// Sorted prefixes are cut where neighbours share the fewest leading bits, and each piece becomes
 /// one range. A range too wide costs a search, never a wrong verdict.
 pub fn ranges(prefixes: &[IpNet]) -> Vec<Range> {
-    let mut spans: Vec<(u128, u32)> = prefixes.iter().map(|net| (bits_of(net.network()), mapped_bits(*net))).collect();
+    let mut spans: Vec<(u128, u32)> =
+        prefixes.iter().map(|net| (bits_of(net.network()), mapped_bits(*net))).collect();
     spans.sort_unstable();
     let shared = |a: (u128, u32), b: (u128, u32)| (a.0 ^ b.0).leading_zeros().min(a.1).min(b.1);
     let mut cuts: Vec<(u32, usize)> =
@@ -80,7 +81,11 @@ mod tests {
         let ranges = ranges(&nets(&["10.1.0.0/24", "192.168.0.0/16", "fd00::/64"]));
         assert_eq!(ranges.len(), 3);
         assert!(inside(&ranges, "10.1.0.9") && inside(&ranges, "192.168.9.9") && inside(&ranges, "fd00::1"));
-        assert!(!inside(&ranges, "10.1.1.1") && !inside(&ranges, "93.184.216.34") && !inside(&ranges, "fd00:0:0:1::"));
+        assert!(
+            !inside(&ranges, "10.1.1.1")
+                && !inside(&ranges, "93.184.216.34")
+                && !inside(&ranges, "fd00:0:0:1::")
+        );
     }
 
     #[test]

@@ -36,7 +36,9 @@ pub enum PlanError {
         devices: String,
     },
     /// A pattern matches an uplink.
-    #[error("interfaces: the pattern {pattern:?} matches the uplink {device}: traffic would be charged twice")]
+    #[error(
+        "interfaces: the pattern {pattern:?} matches the uplink {device}: traffic would be charged twice"
+    )]
     UplinkMatched {
         /// The pattern.
         pattern: String,
@@ -44,7 +46,9 @@ pub enum PlanError {
         device: String,
     },
     /// The zones have no room.
-    #[error("the state has {needed} zones, the maps have room for {capacity}; restart the agent to make room")]
+    #[error(
+        "the state has {needed} zones, the maps have room for {capacity}; restart the agent to make room"
+    )]
     Zones {
         /// Zones there is room for.
         capacity: u32,

@@ -18,13 +18,17 @@ pub fn plans(desired: &Desired, observed: &Observed, wanted: &Wanted) -> BTreeMa
     if !observed.kernel_has_fq {
         return BTreeMap::new();
     }
-    let polices = |zone: usize| desired.interfaces.iter().any(|entry| entry.zone == zone && entry.mode == Mode::Police);
+    let polices =
+        |zone: usize| desired.interfaces.iter().any(|entry| entry.zone == zone && entry.mode == Mode::Police);
     let shaped: Vec<usize> = (0..desired.zones.len()).filter(|&zone| !polices(zone)).collect();
     let mut plans = BTreeMap::new();
     if !shaped.is_empty() {
         let standing = standing(desired, wanted, &shaped, Direction::Up);
         for ifindex in uplinks(desired, observed).unwrap_or_default() {
-            plans.insert(ifindex, plan(ifindex, &observed.qdiscs, &fq_options(standing, true, SHARED_MEMORY_BYTES)));
+            plans.insert(
+                ifindex,
+                plan(ifindex, &observed.qdiscs, &fq_options(standing, true, SHARED_MEMORY_BYTES)),
+            );
         }
     }
     for &ifindex in wanted.interfaces.keys() {
@@ -46,7 +50,11 @@ pub fn steps(desired: &Desired, observed: &Observed, wanted: &Wanted) -> Vec<Act
     let plans = plans(desired, observed, wanted);
     let changes = plans.into_iter().filter(|(_, plan)| !plan.steps().is_empty());
     changes
-        .map(|(ifindex, plan)| Action::Fq { ifindex, device: observed.device(ifindex), steps: plan.steps().to_vec() })
+        .map(|(ifindex, plan)| Action::Fq {
+            ifindex,
+            device: observed.device(ifindex),
+            steps: plan.steps().to_vec(),
+        })
         .collect()
 }
 
@@ -55,13 +63,20 @@ pub fn steps(desired: &Desired, observed: &Observed, wanted: &Wanted) -> Vec<Act
 fn standing(desired: &Desired, wanted: &Wanted, zones: &[usize], direction: Direction) -> Standing {
     let mut standing = Standing::default();
     for network in desired.networks.iter().filter(|network| zones.contains(&network.zone)) {
-        let of = |limits: &crate::desired::Limits| if direction == Direction::Up { limits.up } else { limits.down };
+        let of = |limits: &crate::desired::Limits| {
+            if direction == Direction::Up { limits.up } else { limits.down }
+        };
         let rates = match of(&network.limits) {
             Some(rate) => vec![rate],
-            None => desired.instances[network.instances.clone()].iter().filter_map(|instance| of(&instance.limits)).collect(),
+            None => desired.instances[network.instances.clone()]
+                .iter()
+                .filter_map(|instance| of(&instance.limits))
+                .collect(),
         };
         let mtu = wanted.modes.mtu_bytes(network.zone);
-        standing = rates.into_iter().fold(standing, |sum, rate| sum.with(rate.bps(), bound_ns(Shaping::Shape, rate, mtu)));
+        standing = rates
+            .into_iter()
+            .fold(standing, |sum, rate| sum.with(rate.bps(), bound_ns(Shaping::Shape, rate, mtu)));
     }
     standing
 }

@@ -53,13 +53,25 @@ pub fn in_force(desired: &Desired, observed: &Observed, matched: &BTreeMap<u32, 
     let mut modes = Modes::default();
     for zone in 0..desired.zones.len() {
         let entries = matched.iter().filter(|(_, entry)| desired.interfaces[**entry].zone == zone);
-        let asked = desired.interfaces.iter().filter(|entry| entry.zone == zone).any(|entry| entry.mode == Mode::Police);
+        let asked = desired
+            .interfaces
+            .iter()
+            .filter(|entry| entry.zone == zone)
+            .any(|entry| entry.mode == Mode::Police);
         let down: Vec<u32> = entries.map(|(&ifindex, _)| ifindex).collect();
         let mtu = down.iter().filter_map(|&ifindex| observed.link(ifindex)).map(|link| link.mtu_bytes).max();
         modes.mtu_bytes.push(mtu.unwrap_or(USUAL_MTU_BYTES).max(USUAL_MTU_BYTES));
         modes.zones.push([
-            if asked { asked_for() } else { by_devices(observed, &uplinks, "no uplink: no default route and none named") },
-            if asked { asked_for() } else { by_devices(observed, &down, "no interface of the zone is there yet") },
+            if asked {
+                asked_for()
+            } else {
+                by_devices(observed, &uplinks, "no uplink: no default route and none named")
+            },
+            if asked {
+                asked_for()
+            } else {
+                by_devices(observed, &down, "no interface of the zone is there yet")
+            },
         ]);
     }
     modes

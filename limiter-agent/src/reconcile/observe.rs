@@ -82,7 +82,8 @@ pub async fn hooks(
                 filters.iter().filter_map(|filter| filter.program_id).collect()
             };
             let ours = ids.into_iter().filter_map(|id| loaded.iter().find(|program| program.id == id));
-            let ours: Vec<Hooked> = ours.map(|program| Hooked { program: program.id, tcx, current: program.current }).collect();
+            let ours: Vec<Hooked> =
+                ours.map(|program| Hooked { program: program.id, tcx, current: program.current }).collect();
             if !ours.is_empty() {
                 hooks.insert((link.ifindex, direction), ours);
             }

@@ -78,7 +78,8 @@ impl Observed {
     /// True where everything that leaves through the device waits for its delivery time: its root
     /// is `fq`, or every child of its `mq` root is.
     pub fn has_fq(&self, ifindex: u32) -> bool {
-        let sending = |qdisc: &&Qdisc| qdisc.ifindex == ifindex && qdisc.parent != INGRESS && qdisc.kind != "mq";
+        let sending =
+            |qdisc: &&Qdisc| qdisc.ifindex == ifindex && qdisc.parent != INGRESS && qdisc.kind != "mq";
         let mut leaves = self.qdiscs.iter().filter(sending).peekable();
         leaves.peek().is_some() && leaves.all(|qdisc| qdisc.kind == "fq")
     }

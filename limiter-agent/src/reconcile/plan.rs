@@ -103,7 +103,10 @@ fn rates(desired: &Desired, entity: Entity) -> [Option<Rate>; 2] {
 }
 
 fn zones(desired: &Desired, observed: &Observed, wanted: &Wanted) -> Vec<Action> {
-    let changed = wanted.zones.iter().filter(|(number, zone)| observed.kernel.zones.get(**number as usize) != Some(zone));
+    let changed = wanted
+        .zones
+        .iter()
+        .filter(|(number, zone)| observed.kernel.zones.get(**number as usize) != Some(zone));
     let name = |hash| {
         let zone = desired.zones.iter().find(|zone| super::entity::hash("zone", &zone.name) == hash);
         zone.map_or_else(String::new, |zone| zone.name.clone())
@@ -115,7 +118,10 @@ fn zones(desired: &Desired, observed: &Observed, wanted: &Wanted) -> Vec<Action>
 
 fn freed_zones(observed: &Observed, wanted: &Wanted) -> Vec<Action> {
     let taken = (0_u32..).zip(&observed.kernel.zones).filter(|(_, zone)| zone.entity != 0);
-    taken.filter(|(number, _)| !wanted.zones.contains_key(number)).map(|(number, _)| Action::FreeZone(number)).collect()
+    taken
+        .filter(|(number, _)| !wanted.zones.contains_key(number))
+        .map(|(number, _)| Action::FreeZone(number))
+        .collect()
 }
 
 /// Interfaces to take or change, each with its hooks: the entry comes first, since a program on an
@@ -136,11 +142,21 @@ fn taken(observed: &Observed, wanted: &Wanted) -> Vec<Action> {
             let right = there.iter().position(|hooked| is_right(hooked.program, hooked.current));
             let replaced = if right.is_some() { None } else { there.first().copied() };
             if right.is_none() {
-                actions.push(Action::Attach { ifindex, device: device.clone(), direction, replaces: replaced });
+                actions.push(Action::Attach {
+                    ifindex,
+                    device: device.clone(),
+                    direction,
+                    replaces: replaced,
+                });
             }
             let kept = right.map(|place| there[place]).or(replaced);
             let extra = there.iter().filter(|hooked| Some(**hooked) != kept);
-            actions.extend(extra.map(|&hooked| Action::Detach { ifindex, device: device.clone(), direction, hooked }));
+            actions.extend(extra.map(|&hooked| Action::Detach {
+                ifindex,
+                device: device.clone(),
+                direction,
+                hooked,
+            }));
         }
     }
     actions
@@ -152,10 +168,16 @@ fn left(observed: &Observed, wanted: &Wanted) -> Vec<Action> {
     for (&(ifindex, direction), hooks) in &observed.hooks {
         if !wanted.interfaces.contains_key(&ifindex) {
             let device = observed.device(ifindex);
-            actions.extend(hooks.iter().map(|&hooked| Action::Detach { ifindex, device: device.clone(), direction, hooked }));
+            actions.extend(hooks.iter().map(|&hooked| Action::Detach {
+                ifindex,
+                device: device.clone(),
+                direction,
+                hooked,
+            }));
         }
     }
     let gone = observed.kernel.interfaces.keys().filter(|ifindex| !wanted.interfaces.contains_key(ifindex));
-    actions.extend(gone.map(|&ifindex| Action::RemoveInterface { ifindex, device: observed.device(ifindex) }));
+    actions
+        .extend(gone.map(|&ifindex| Action::RemoveInterface { ifindex, device: observed.device(ifindex) }));
     actions
 }

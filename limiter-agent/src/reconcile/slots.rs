@@ -33,16 +33,16 @@ pub fn assign(owners: &[Owner], wanted: &[(u64, u32)]) -> Result<Assignment, NoS
         .filter(|(_, owner)| owner.entity != 0)
         .map(|(slot, owner)| ((owner.entity, owner.kind), slot))
         .collect();
-    let mut free = (1_u32..).zip(owners.iter().skip(1)).filter(|(_, owner)| owner.entity == 0).map(|(slot, _)| slot);
+    let mut free =
+        (1_u32..).zip(owners.iter().skip(1)).filter(|(_, owner)| owner.entity == 0).map(|(slot, _)| slot);
     let mut assignment = Assignment::default();
     for (place, entity) in wanted.iter().enumerate() {
-        let slot = match held.remove(entity) {
-            Some(slot) => slot,
-            None => {
-                assignment.claims.push(place);
-                let capacity = owners.len().saturating_sub(1) as u32;
-                free.next().ok_or(NoSlot { capacity, needed: wanted.len() })?
-            }
+        let slot = if let Some(slot) = held.remove(entity) {
+            slot
+        } else {
+            assignment.claims.push(place);
+            let capacity = owners.len().saturating_sub(1) as u32;
+            free.next().ok_or(NoSlot { capacity, needed: wanted.len() })?
         };
         assignment.slots.push(slot);
     }

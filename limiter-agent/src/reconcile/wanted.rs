@@ -52,12 +52,15 @@ impl Wanted {
         let modes = mode::in_force(desired, observed, &matched);
         let place = Places { desired, zone_numbers: &zone_numbers, slots: &assignment.slots };
 
-        let interfaces = matched.iter().map(|(&ifindex, &entry)| (ifindex, place.interface(ifindex, entry, observed)));
+        let interfaces =
+            matched.iter().map(|(&ifindex, &entry)| (ifindex, place.interface(ifindex, entry, observed)));
         let interfaces = interfaces.collect();
         let mut prefixes = place.network_prefixes();
         let local = place.local_prefixes(observed, &matched);
         let zones = place.zones(&local);
-        prefixes.extend(local.into_iter().map(|(zone, net)| (prefix(zone, net), Target::new(0, 0, Target::LOCAL))));
+        prefixes.extend(
+            local.into_iter().map(|(zone, net)| (prefix(zone, net), Target::new(0, 0, Target::LOCAL))),
+        );
         let mut instances = HashMap::new();
         for (index, instance) in desired.instances.iter().enumerate() {
             let zone = zone_numbers[desired.networks[instance.network].zone];
@@ -87,9 +90,11 @@ impl Wanted {
 /// Entities with their identity, networks first.
 fn entities(desired: &Desired) -> Vec<(Entity, u64)> {
     let networks = desired.networks.iter().enumerate();
-    let networks = networks.map(|(index, network)| (Entity::Network(index), entity::hash("network", &network.id)));
+    let networks =
+        networks.map(|(index, network)| (Entity::Network(index), entity::hash("network", &network.id)));
     let instances = desired.instances.iter().enumerate();
-    let instances = instances.map(|(index, instance)| (Entity::Instance(index), entity::hash("instance", &instance.id)));
+    let instances =
+        instances.map(|(index, instance)| (Entity::Instance(index), entity::hash("instance", &instance.id)));
     networks.chain(instances).collect()
 }
 
@@ -101,7 +106,8 @@ fn assign(desired: &Desired, entities: &[(Entity, u64)], owners: &[Owner]) -> Re
         }
     }
     let keys: Vec<(u64, u32)> = entities.iter().map(|&(entity, hash)| (hash, entity.kind())).collect();
-    slots::assign(owners, &keys).map_err(|full| PlanError::Slots { capacity: full.capacity, needed: full.needed })
+    slots::assign(owners, &keys)
+        .map_err(|full| PlanError::Slots { capacity: full.capacity, needed: full.needed })
 }
 
 /// Name of an entity, as messages show it.
@@ -117,9 +123,13 @@ pub fn name(desired: &Desired, entity: Entity) -> String {
 
 /// Number of each desired zone: the one it has, else a free one.
 fn zone_numbers(desired: &Desired, zones: &[Zone]) -> Result<Vec<u32>, PlanError> {
-    let owners: Vec<Owner> =
-        [0].into_iter().chain(zones.iter().map(|zone| zone.entity)).map(|entity| Owner { entity, ..Owner::default() }).collect();
-    let wanted: Vec<(u64, u32)> = desired.zones.iter().map(|zone| (entity::hash("zone", &zone.name), 0)).collect();
+    let owners: Vec<Owner> = [0]
+        .into_iter()
+        .chain(zones.iter().map(|zone| zone.entity))
+        .map(|entity| Owner { entity, ..Owner::default() })
+        .collect();
+    let wanted: Vec<(u64, u32)> =
+        desired.zones.iter().map(|zone| (entity::hash("zone", &zone.name), 0)).collect();
     let assigned = slots::assign(&owners, &wanted)
         .map_err(|full| PlanError::Zones { capacity: full.capacity, needed: full.needed })?;
     Ok(assigned.slots.into_iter().map(|slot| slot - 1).collect())
@@ -170,7 +180,12 @@ impl Places<'_> {
         ];
         let flags = flags.into_iter().filter(|(set, _)| *set).fold(0, |flags, (_, flag)| flags | flag);
         let bound = entry.bound.map_or(0, |index| {
-            Target::new(self.instance_slot(index), self.network_slot(self.desired.instances[index].network), 0).0
+            Target::new(
+                self.instance_slot(index),
+                self.network_slot(self.desired.instances[index].network),
+                0,
+            )
+            .0
         });
         Interface { ifindex, zone: self.zone_numbers[entry.zone], flags, bound }
     }
@@ -184,7 +199,10 @@ impl Places<'_> {
             };
             for &net in &network.prefixes {
                 let flags = budget | self.local_flag(network.zone, net);
-                prefixes.insert(prefix(self.zone_numbers[network.zone], net), Target::new(0, self.network_slot(index), flags));
+                prefixes.insert(
+                    prefix(self.zone_numbers[network.zone], net),
+                    Target::new(0, self.network_slot(index), flags),
+                );
             }
         }
         prefixes
@@ -202,7 +220,10 @@ impl Places<'_> {
                 let zone = matched.get(&address.ifindex).map(|&entry| self.desired.interfaces[entry].zone);
                 zone.is_none_or(|zone| zone == index)
             });
-            local.extend(here.filter(|address| is_ordinary(address.address)).map(|address| (number, IpNet::from(address.address))));
+            local.extend(
+                here.filter(|address| is_ordinary(address.address))
+                    .map(|address| (number, IpNet::from(address.address))),
+            );
         }
         local
     }
@@ -219,7 +240,11 @@ impl Places<'_> {
         zones
             .map(|(desired, &number)| {
                 let ranges = cover::ranges(nets.get(&number).map_or(&[], Vec::as_slice));
-                let mut zone = Zone { entity: entity::hash("zone", &desired.name), ranges: ranges.len() as u64, ..Zone::default() };
+                let mut zone = Zone {
+                    entity: entity::hash("zone", &desired.name),
+                    ranges: ranges.len() as u64,
+                    ..Zone::default()
+                };
                 for (place, range) in zone.range.iter_mut().zip(ranges) {
                     *place = range;
                 }
@@ -231,7 +256,9 @@ impl Places<'_> {
     fn limits(&self, entities: &[(Entity, u64)], modes: &Modes) -> BTreeMap<u32, [Limit; 2]> {
         let both = |zone: usize, limits: &Limits, flags: u64| {
             let rates = [(Direction::Up, limits.up), (Direction::Down, limits.down)];
-            rates.map(|(direction, rate)| limit(modes.shaping(zone, direction), rate, modes.mtu_bytes(zone), flags))
+            rates.map(|(direction, rate)| {
+                limit(modes.shaping(zone, direction), rate, modes.mtu_bytes(zone), flags)
+            })
         };
         let flag = |set: bool, flag: u64| if set { flag } else { 0 };
         let of = |entity: Entity| match entity {
