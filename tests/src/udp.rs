@@ -18,6 +18,8 @@ pub struct Sent {
     pub packets: u64,
     /// IP bytes.
     pub bytes: u64,
+    /// From before the first datagram to after the last.
+    pub elapsed: Duration,
 }
 
 /// Bytes of IP and UDP header.
@@ -49,6 +51,7 @@ pub fn send(from: &Namespace, to: SocketAddr, rate_bps: u64, packet_bytes: u64, 
             let _ = socket.send(&payload);
             sent.packets += 1;
             sent.bytes += packet_bytes;
+            sent.elapsed = start.elapsed();
         }
         sent
     })

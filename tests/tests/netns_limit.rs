@@ -20,8 +20,13 @@ fn state(network: &str, instance: &str) -> String {
     )
 }
 
-/// Offers twice `limit_bps` and returns delivered over allowed, once the burst is spent.
-fn delivered_share(topology: &Topology, up: bool, v6: bool, limit_bps: u64) -> f64 {
+/// Time that policing lets a sender save up.
+const BURST: Duration = Duration::from_millis(100);
+
+/// Offers twice `limit_bps`; returns what arrived without the burst over what was allowed, and the
+/// most that may be: the last packet may go into debt. All that arrives is counted, not a window of
+/// it, since the sink may read later than the network delivers.
+fn delivered_share(topology: &Topology, up: bool, v6: bool, limit_bps: u64) -> (f64, f64) {
     let instance = topology.instance(0, 0);
     let (from, at, to) = if up {
         (&instance.namespace, &topology.host, host_address(v6))
@@ -31,17 +36,14 @@ fn delivered_share(topology: &Topology, up: bool, v6: bool, limit_bps: u64) -> f
     let to = SocketAddr::new(to, PORT);
     // Small packets at low rates, so that one more or less is far below a percent.
     let packet_bytes = if limit_bps < 2_000_000 { 120 } else { 1400 };
-    let duration = WARM_UP + Duration::from_secs(3);
     meet(from, at, to);
     let sink = Sink::start(at, to);
-    let sent = send(from, to, limit_bps * 2, packet_bytes, duration);
-    assert!(
-        sent.bytes as f64 * 8.0 / duration.as_secs_f64() > limit_bps as f64 * 1.2,
-        "too little was offered: {sent:?}"
-    );
-    let arrived = sink.finish();
-    let start = arrived.began();
-    arrived.rate_bps(start + WARM_UP, start + duration) / limit_bps as f64
+    let sent = send(from, to, limit_bps * 2, packet_bytes, Duration::from_secs(4));
+    let allowed_bits = limit_bps as f64 * sent.elapsed.as_secs_f64();
+    assert!(sent.bytes as f64 * 8.0 > allowed_bits * 1.2, "too little was offered: {sent:?}");
+    let burst_bits = limit_bps as f64 * BURST.as_secs_f64();
+    let share = (sink.finish().bytes() as f64 * 8.0 - burst_bits) / allowed_bits;
+    (share, 1.0 + packet_bytes as f64 * 8.0 / allowed_bits)
 }
 
 /// Both directions of one family at each rate, limited at one level.
@@ -58,8 +60,8 @@ fn hold(limit: impl Fn(&str) -> String, v6: bool) {
                 .any(|slot| meters.read(slot, limiter_common::meter::Direction::Up).cost_per_byte == expected)
         });
         for up in [true, false] {
-            let share = delivered_share(&topology, up, v6, limit_bps);
-            assert!((0.99..=1.002).contains(&share), "{rate} up={up} v6={v6}: {share}");
+            let (share, most) = delivered_share(&topology, up, v6, limit_bps);
+            assert!((0.99..=most).contains(&share), "{rate} up={up} v6={v6}: {share}, at most {most}");
         }
     }
 }
