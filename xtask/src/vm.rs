@@ -38,7 +38,9 @@ pub(crate) fn run(version: &str, binaries: &[TestBinary], filter: Option<&str>) 
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let (script_path, log_path) =
         (folder.join(format!("{version}.sh")), folder.join(format!("{version}.log")));
-    fs::write(&script_path, script(binaries, filter))
+    // boot/vmlinuz-… lies in the folder that has lib/modules, too.
+    let kernel = image.ancestors().nth(2).context("a kernel image lies in boot/")?;
+    fs::write(&script_path, script(binaries, filter, kernel))
         .context("cannot write the script of the virtual machine")?;
 
     println!("kernel {version}: {}", image.display());
@@ -67,14 +69,15 @@ fn machine(image: &Path, script: &Path) -> std::process::Command {
     machine
 }
 
-fn script(binaries: &[TestBinary], filter: Option<&str>) -> String {
+fn script(binaries: &[TestBinary], filter: Option<&str>, kernel: &Path) -> String {
     let folder = workspace::root().join("tests");
     let mut script = format!(
         "# Below this level only a dying kernel writes between our lines; the rest is shown at the end.\n\
          echo 1 > /proc/sys/kernel/printk\n\
          export TMPDIR=/run/limiter-tests RUST_BACKTRACE=1 PATH=$PATH:/usr/sbin:/sbin\n\
-         mkdir -p $TMPDIR && ip link set lo up && modprobe --all {MODULES} && cd '{}' || exit 1\n\
+         mkdir -p $TMPDIR && ip link set lo up && modprobe --dirname '{}' --all {MODULES} && cd '{}' || exit 1\n\
          echo {MARK} up after $(cut -d' ' -f1 /proc/uptime) s, Linux $(uname -r)\n",
+        kernel.display(),
         folder.display()
     );
     let filter = filter.map(|filter| format!(" '{}'", filter.replace('\'', "'\\''"))).unwrap_or_default();
@@ -207,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_script_runs_each_binary_and_says_so() {
-        let script = script(&binaries(), Some("it's"));
+        let script = script(&binaries(), Some("it's"), Path::new("/kernel"));
         assert!(script.contains("'/x/vm_shape' --test-threads=1 'it'\\''s'\n"), "{script}");
         assert_eq!(script.matches("limiter-vm: start").count(), 2);
         assert!(script.ends_with("limiter-vm: done\n"));
