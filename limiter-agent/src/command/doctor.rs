@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::show;
+use super::table::{Column, table};
 use crate::dataplane::feature::{self, FEATURES};
 use crate::desired;
 use crate::netlink::Netlink;
@@ -28,7 +28,8 @@ pub async fn run(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
     } else {
         let rows: Vec<[String; 3]> =
             findings.iter().map(|f| [f.what.clone(), f.verdict.into(), f.note.clone()]).collect();
-        print!("{}", show::table(["what", "verdict", "note"], &rows));
+        let columns = [Column::Text("what"), Column::Text("verdict"), Column::Text("note")];
+        print!("{}", table(columns, &rows, None));
     }
     let missing = findings.iter().any(|finding| finding.verdict == "missing");
     Ok(if missing { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use ipnet::IpNet;
+use serde::Serialize;
 
-use super::show;
-use crate::dataplane::Maps;
+use super::edit::WriteArgs;
+use super::table::Column;
+use super::{show, unknown};
 use crate::desired::edit::{InstanceEdit, LimitEdit};
-use crate::desired::{self, Desired, edit};
+use crate::desired::{self, Access, Rate, edit};
 use crate::place::Place;
 
 /// What to do with instances.
@@ -19,19 +19,22 @@ pub enum InstanceCommand {
     Add(InstanceArgs),
     /// Change an instance; what is not given stays.
     Set(InstanceArgs),
-    /// Make a source seen in a network's prefix an instance of it.
+    /// Make a source that was seen an instance of the network whose prefix holds it.
     Adopt {
         /// Its address, as `instance list --unknown` shows it.
         address: IpAddr,
         /// Its name; the address where none is given.
         #[arg(long)]
         name: Option<String>,
+        /// The network, where zones share its address.
+        #[arg(long)]
+        network: Option<String>,
         /// Its limits.
         #[command(flatten)]
         limits: LimitArgs,
         /// How to write.
         #[command(flatten)]
-        write: show::WriteArgs,
+        write: WriteArgs,
     },
     /// Remove an instance.
     Remove {
@@ -39,12 +42,15 @@ pub enum InstanceCommand {
         instance: String,
         /// How to write.
         #[command(flatten)]
-        write: show::WriteArgs,
+        write: WriteArgs,
     },
     /// List the instances.
     List {
-        /// Sources seen that are no known instance instead.
+        /// Only those of this network.
         #[arg(long)]
+        network: Option<String>,
+        /// Sources seen that are no known instance instead.
+        #[arg(long, conflicts_with = "network")]
         unknown: bool,
         /// As JSON.
         #[arg(long)]
@@ -65,27 +71,40 @@ pub struct InstanceArgs {
     limits: LimitArgs,
     /// How to write.
     #[command(flatten)]
-    write: show::WriteArgs,
+    write: WriteArgs,
 }
 
 /// What an instance may use.
 #[derive(Args, Debug)]
 pub struct LimitArgs {
     /// Instance to Internet: a rate such as 2Mbps, or `unlimited`.
-    #[arg(long, conflicts_with = "rule")]
+    #[arg(long, value_name = "RATE", conflicts_with = "rule")]
     up: Option<LimitEdit>,
     /// Internet to instance.
-    #[arg(long, conflicts_with = "rule")]
+    #[arg(long, value_name = "RATE", conflicts_with = "rule")]
     down: Option<LimitEdit>,
     /// A named limit instead.
     #[arg(long)]
     rule: Option<String>,
+    /// Whether it reaches the Internet.
+    #[arg(long, value_enum)]
+    internet: Option<Access>,
 }
 
 impl LimitArgs {
     fn edit(self, addresses: Option<Vec<String>>) -> InstanceEdit {
-        InstanceEdit { addresses, up: self.up, down: self.down, rule: self.rule, internet: None }
+        InstanceEdit { addresses, up: self.up, down: self.down, rule: self.rule, internet: self.internet }
     }
+}
+
+#[derive(Serialize)]
+struct Row {
+    instance: String,
+    addresses: Vec<String>,
+    up_bps: Option<u64>,
+    down_bps: Option<u64>,
+    limit_from: String,
+    internet: Access,
 }
 
 /// Carries it out.
@@ -97,82 +116,54 @@ pub fn run(command: InstanceCommand, place: &Place) -> anyhow::Result<()> {
         InstanceCommand::Set(InstanceArgs { instance, addresses, limits, write }) => {
             write.update(place, |state| edit::set_instance(state, &instance, limits.edit(addresses)))
         }
-        InstanceCommand::Adopt { address, name, limits, write } => {
-            let (_, state) = desired::load(&place.state_file)?;
-            let network = network_of(&state, address)?;
-            let instance = format!("{network}/{}", name.unwrap_or_else(|| address.to_string()));
+        InstanceCommand::Adopt { address, name, network, limits, write } => {
+            let name = name.unwrap_or_else(|| address.to_string());
+            let source = unknown::Source::find(place, address)?;
+            let network = source.network(&desired::load(&place.state_file)?.1, network.as_deref())?;
             let change = limits.edit(Some(vec![address.to_string()]));
-            write.update(place, |state| edit::add_instance(state, &instance, change))?;
-            forget(place, address)
+            write.update(place, |state| edit::add_instance(state, &format!("{network}/{name}"), change))?;
+            if write.dry_run { Ok(()) } else { source.forget(place) }
         }
         InstanceCommand::Remove { instance, write } => {
             write.update(place, |state| edit::remove_instance(state, &instance))
         }
-        InstanceCommand::List { unknown: true, json } => list_unknown(place, json),
-        InstanceCommand::List { unknown: false, json } => {
-            let (_, state) = desired::load(&place.state_file)?;
-            let rows = state.instances.iter().map(|instance| {
-                let network = &state.networks[instance.network].name;
-                let addresses: Vec<String> =
-                    instance.addresses.iter().map(|net| desired::show_address(*net)).collect();
-                let (up, down) = (show::rate(instance.limits.up), show::rate(instance.limits.down));
-                [
-                    format!("{network}/{}", instance.name),
-                    addresses.join(" "),
-                    up,
-                    down,
-                    show::source(&instance.limits.source),
-                ]
-            });
-            show::list(json, ["instance", "addresses", "up", "down", "limit from"], rows)
-        }
+        InstanceCommand::List { unknown: true, json, .. } => unknown::list(place, json),
+        InstanceCommand::List { network, json, .. } => list(place, network.as_deref(), json),
     }
 }
 
-/// Name of the one network whose prefixes hold the address.
-fn network_of(state: &Desired, address: IpAddr) -> anyhow::Result<String> {
-    let holds = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&address));
-    let mut networks = state.networks.iter().filter(|network| holds(&network.prefixes));
-    let network = networks
-        .next()
-        .with_context(|| format!("{address} is in no network's prefix; see `network list`"))?;
-    match networks.next() {
-        None => Ok(network.name.to_string()),
-        Some(other) => anyhow::bail!(
-            "{address} is in {} and {}, of different zones; use `instance add NETWORK/NAME --address {address}`",
-            network.name,
-            other.name
-        ),
+fn list(place: &Place, network: Option<&str>, json: bool) -> anyhow::Result<()> {
+    let (_, state) = desired::load(&place.state_file)?;
+    if let Some(name) = network.filter(|name| !state.networks.iter().any(|network| &*network.name == *name)) {
+        anyhow::bail!("{}: there is no network {name:?}", place.state_file.display());
     }
-}
-
-fn forget(place: &Place, address: IpAddr) -> anyhow::Result<()> {
-    let Some(maps) = Maps::open(&place.pins)? else { return Ok(()) };
-    for (key, _) in maps.unknown()? {
-        if show::address(key) == address {
-            maps.forget_unknown(key);
-        }
-    }
-    Ok(())
-}
-
-/// Sources inside a network's prefix that are no instance of it, and such outside every network.
-fn list_unknown(place: &Place, json: bool) -> anyhow::Result<()> {
-    let maps = Maps::open(&place.pins)?.context("the limiter is not installed here")?;
-    let now_ns = show::monotonic_ns();
-    let mut unknown = maps.unknown()?;
-    unknown.sort_by_key(|(_, source)| std::cmp::Reverse(source.seen_ns));
-    let rows = unknown.into_iter().map(|(key, source)| {
-        let address = show::address(key);
-        let kind = if source.network == 0 { "outside every network" } else { "inside a network" };
-        let seen_s = now_ns.saturating_sub(source.seen_ns) / 1_000_000_000;
-        [
-            address.to_string(),
-            kind.into(),
-            source.ifindex.to_string(),
-            source.packets.to_string(),
-            seen_s.to_string(),
-        ]
+    let networks = state.networks.iter().filter(|known| network.is_none_or(|name| &*known.name == name));
+    let rows = networks.flat_map(|network| {
+        state.instances[network.instances.clone()].iter().map(|instance| Row {
+            instance: format!("{}/{}", network.name, instance.name),
+            addresses: instance.addresses.iter().map(|net| desired::show_address(*net)).collect(),
+            up_bps: instance.limits.up.map(Rate::bps),
+            down_bps: instance.limits.down.map(Rate::bps),
+            limit_from: show::source(&instance.limits.source),
+            internet: instance.internet,
+        })
     });
-    show::list(json, ["address", "where", "ifindex", "packets", "seen_s_ago"], rows)
+    let columns = [
+        Column::Text("instance"),
+        Column::Text("addresses"),
+        Column::Number("up"),
+        Column::Number("down"),
+        Column::Text("limit from"),
+        Column::Text("note"),
+    ];
+    show::list(json, &rows.collect::<Vec<_>>(), columns, |row| {
+        [
+            row.instance.clone(),
+            row.addresses.join(" "),
+            show::limit(row.up_bps),
+            show::limit(row.down_bps),
+            row.limit_from.clone(),
+            if row.internet == Access::Deny { "no Internet".into() } else { String::new() },
+        ]
+    })
 }

@@ -1,51 +1,52 @@
-//! What the verbs share: tables, values as text, changes of the state file.
+//! Values as text.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use clap::Args;
 use limiter_common::key::{Address, AddressKey};
 use rustix::time::{ClockId, clock_gettime};
+use serde::Serialize;
 
-use crate::desired::edit::EditError;
-use crate::desired::{self, LimitSource, NodeState, Rate};
-use crate::place::Place;
+use super::table::{self, Column, table};
+use crate::desired::{LimitSource, Rate};
 
-/// How a change of the state file is written.
-#[derive(Args, Clone, Copy, Debug)]
-pub struct WriteArgs {
-    /// Allow that comments inside the file are lost where it has to be rewritten.
-    #[arg(long)]
-    drop_comments: bool,
-}
-
-impl WriteArgs {
-    /// Puts what `edit` makes of the state into the state file.
-    pub fn update(
-        self,
-        place: &Place,
-        edit: impl FnOnce(NodeState) -> Result<NodeState, EditError>,
-    ) -> anyhow::Result<()> {
-        desired::update(&place.state_file, self.drop_comments, edit)?;
-        let running = place.is_locked();
-        let when = if running {
-            "the agent puts it in force now"
-        } else {
-            "no agent runs: it will hold when one starts"
-        };
-        println!("{} changed; {when}.", place.state_file.display());
-        Ok(())
+/// A limit, or that there is none.
+pub fn limit(bps: Option<u64>) -> String {
+    match bps {
+        None => "unlimited".into(),
+        Some(bps) => Rate::new(bps).map_or_else(|_| format!("{bps}bps"), |rate| rate.to_string()),
     }
 }
 
-/// A rate, or that there is none.
-pub fn rate(rate: Option<Rate>) -> String {
-    rate.map_or_else(|| "unlimited".into(), |rate| rate.to_string())
+/// A measured rate, with three digits.
+pub fn measured(bps: u64) -> String {
+    scaled(bps, "bps")
+}
+
+/// A number of bytes, with three digits.
+pub fn bytes(bytes: u64) -> String {
+    scaled(bytes, "B")
+}
+
+fn scaled(value: u64, unit: &str) -> String {
+    let (mut whole, mut rest, mut prefix) = (value, 0, "");
+    for larger in ["k", "M", "G", "T", "P", "E"] {
+        if whole < 1000 {
+            break;
+        }
+        (whole, rest, prefix) = (whole / 1000, whole % 1000, larger);
+    }
+    match whole {
+        _ if prefix.is_empty() => format!("{whole}{unit}"),
+        0..10 => format!("{whole}.{:02}{prefix}{unit}", rest / 10),
+        10..100 => format!("{whole}.{}{prefix}{unit}", rest / 100),
+        _ => format!("{whole}{prefix}{unit}"),
+    }
 }
 
 /// Where a limit comes from.
 pub fn source(source: &LimitSource) -> String {
     match source {
-        LimitSource::None => "-".into(),
+        LimitSource::None => "none".into(),
         LimitSource::Own => "own".into(),
         LimitSource::Rule(name) => format!("rule {name}"),
         LimitSource::DefaultRule(name) => format!("default rule {name}"),
@@ -66,45 +67,20 @@ pub fn monotonic_ns() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
-/// Prints rows under their heads, or as JSON objects with the heads as names.
-pub fn list<const N: usize>(
+/// Prints a list, as a table or as JSON.
+pub fn list<T: Serialize, const N: usize>(
     json: bool,
-    heads: [&str; N],
-    rows: impl Iterator<Item = [String; N]>,
+    items: &[T],
+    columns: [Column; N],
+    row: impl Fn(&T) -> [String; N],
 ) -> anyhow::Result<()> {
-    if json {
-        let objects: Vec<serde_json::Value> = rows
-            .map(|row| {
-                heads
-                    .iter()
-                    .map(|head| head.replace(' ', "_"))
-                    .zip(row.map(serde_json::Value::from))
-                    .collect()
-            })
-            .collect();
-        println!("{}", serde_json::to_string_pretty(&objects)?);
+    let text = if json {
+        serde_json::to_string_pretty(items)? + "\n"
     } else {
-        print!("{}", table(heads, &rows.collect::<Vec<_>>()));
-    }
-    Ok(())
-}
-
-/// Columns as wide as their widest cell, two spaces apart.
-pub fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> String {
-    let heads = heads.map(str::to_uppercase);
-    let width = |column: usize| {
-        let cells = rows.iter().chain([&heads]).map(|row| row[column].chars().count());
-        cells.max().unwrap_or(0)
+        let width = table::terminal().map(|(width, _)| width);
+        table(columns, &items.iter().map(row).collect::<Vec<_>>(), width)
     };
-    let widths: [usize; N] = std::array::from_fn(width);
-    let mut text = String::new();
-    for row in [&heads].into_iter().chain(rows) {
-        let cells: Vec<String> =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
+    Ok(table::print(&text)?)
 }
 
 #[cfg(test)]
@@ -112,19 +88,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = [["office/web".to_owned(), "2Mbps".to_owned()], ["b".to_owned(), "unlimited".to_owned()]];
-        assert_eq!(
-            table(["instance", "up"], &rows),
-            "INSTANCE    UP\noffice/web  2Mbps\nb           unlimited\n"
-        );
-    }
-
-    #[test]
     fn a_key_gives_its_address_back() {
         for text in ["10.1.2.3", "fd00::1", "2001:db8:1:2:3:4:5:6"] {
             let ip: IpAddr = text.parse().expect("address");
             assert_eq!(address(AddressKey::new(7, crate::reconcile::cover::address(ip))), ip);
         }
+    }
+
+    #[test]
+    fn figures_have_three_digits() {
+        for (value, text) in [
+            (0, "0B"),
+            (999, "999B"),
+            (1000, "1.00kB"),
+            (1_999, "1.99kB"),
+            (12_345, "12.3kB"),
+            (999_999, "999kB"),
+            (4_980_000, "4.98MB"),
+            (u64::MAX, "18.4EB"),
+        ] {
+            assert_eq!(bytes(value), text);
+        }
+    }
+
+    #[test]
+    fn limits_are_written_as_in_the_state_file() {
+        let texts = [None, Some(5_000_000), Some(1)].map(limit);
+        assert_eq!(texts, ["unlimited", "5Mbps", "1bps"]);
     }
 }

@@ -66,7 +66,16 @@ pub fn load_state(path: &Path) -> Result<NodeState, Box<StateError>> {
     read(path).map(|(_, state, _)| state)
 }
 
-/// Puts what `edit` makes of the state into the file `path`, and returns it checked.
+/// The text of a state file before and after a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// As it was.
+    pub before: String,
+    /// As it is, or would be.
+    pub after: String,
+}
+
+/// Puts what `edit` makes of the state into the file `path`.
 ///
 /// Edits of one file happen one after another (the folder is locked), and the new file replaces the old
 /// one in one step, with its mode and owner. Changes of single values are made in place. Otherwise the
@@ -76,7 +85,7 @@ pub fn update(
     path: &Path,
     drop_comments: bool,
     edit: impl FnOnce(NodeState) -> Result<NodeState, EditError>,
-) -> Result<Desired, UpdateError> {
+) -> Result<Change, UpdateError> {
     let failed = |what| move |error: io::Error| UpdateError::Io { file: path.to_owned(), what, error };
     // Through a symbolic link, so that the link stays and its target is replaced.
     let target = fs::canonicalize(path).map_err(failed("found"))?;
@@ -85,31 +94,43 @@ pub fn update(
     rustix::fs::flock(&folder, FlockOperation::LockExclusive)
         .map_err(|errno| failed("locked")(errno.into()))?;
 
-    let (bytes, old, desired) = read(path)?;
+    let change = preview(path, drop_comments, edit)?;
+    if change.after != change.before {
+        replace(&target, &folder, change.after.as_bytes()).map_err(failed("written"))?;
+    }
+    Ok(change)
+}
+
+/// What [`update`] would do.
+pub fn preview(
+    path: &Path,
+    drop_comments: bool,
+    edit: impl FnOnce(NodeState) -> Result<NodeState, EditError>,
+) -> Result<Change, UpdateError> {
+    let (bytes, old, _) = read(path)?;
+    let before = String::from_utf8_lossy(&bytes).into_owned();
     let new = edit(old.clone()).map_err(|error| UpdateError::Edit { file: path.to_owned(), error })?;
     if new == old {
-        return Ok(desired);
+        return Ok(Change { after: before.clone(), before });
     }
-    let desired = check(&new).map_err(|error| error.file(path))?;
-    let text = std::str::from_utf8(&bytes).unwrap_or_default();
-    let bytes = match patch(text, &old, &new) {
-        Some(patched) => patched.into_bytes(),
-        None => rewrite(path, text, &new, drop_comments)?,
+    check(&new).map_err(|error| error.file(path))?;
+    let after = match patch(&before, &old, &new) {
+        Some(patched) => patched,
+        None => rewrite(path, &before, &new, drop_comments)?,
     };
-    replace(&target, &folder, &bytes).map_err(failed("written"))?;
-    Ok(desired)
+    Ok(Change { before, after })
 }
 
 /// The text of `new`, under the comments at the top of `old`.
-fn rewrite(path: &Path, old: &str, new: &NodeState, drop_comments: bool) -> Result<Vec<u8>, UpdateError> {
+fn rewrite(path: &Path, old: &str, new: &NodeState, drop_comments: bool) -> Result<String, UpdateError> {
     let top = top_comments(old);
     if let Some(line) = lost_comment(old, top).filter(|_| !drop_comments) {
         return Err(UpdateError::Comments { file: path.to_owned(), line });
     }
-    let bytes = write_state(&old[..top], new, old.starts_with('{'));
+    let text = write_state(&old[..top], new, old.starts_with('{'));
     // What would not be read back as it was meant is never written.
-    match parse(&bytes) {
-        Ok((read_back, _)) if read_back == *new => Ok(bytes),
+    match parse(text.as_bytes()) {
+        Ok((read_back, _)) if read_back == *new => Ok(text),
         _ => {
             let error = io::Error::other("the new state does not survive being written");
             Err(UpdateError::Io { file: path.to_owned(), what: "written", error })
@@ -170,7 +191,7 @@ fn lost_comment(text: &str, top: usize) -> Option<u64> {
 }
 
 /// The text of `state` under the lines `top`.
-pub(super) fn write_state(top: &str, state: &NodeState, json: bool) -> Vec<u8> {
+pub(super) fn write_state(top: &str, state: &NodeState, json: bool) -> String {
     let style = serde_saphyr::ser_options! { compact_list_indent: false };
     let text = if json {
         serde_json::to_string_pretty(state).ok()
@@ -181,7 +202,7 @@ pub(super) fn write_state(top: &str, state: &NodeState, json: bool) -> Vec<u8> {
     if !text.ends_with('\n') {
         text.push('\n');
     }
-    text.into_bytes()
+    text
 }
 
 /// Writes beside `target` and renames; `folder` is its folder, locked.
@@ -231,7 +252,7 @@ mod tests {
         (folder, path)
     }
 
-    fn add(path: &Path, host: usize) -> Result<Desired, UpdateError> {
+    fn add(path: &Path, host: usize) -> Result<Change, UpdateError> {
         let edit =
             InstanceEdit { addresses: Some(vec![format!("10.10.0.{host}")]), ..InstanceEdit::default() };
         update(path, false, |state| add_instance(state, &format!("office/vm{host}"), edit))
@@ -279,8 +300,8 @@ mod tests {
         symlink("state.yaml", &link).expect("a link");
         fs::write(folder.path().join("state.yaml.next"), "left behind").expect("a leftover");
 
-        let desired = add(&link, 2).expect("updated");
-        assert_eq!(desired.instances.len(), 1);
+        let change = add(&link, 2).expect("updated");
+        assert_eq!((&*change.before, &change.after), (TEXT, &content(&path)));
         assert_eq!(
             content(&path),
             TEXT.to_owned() + "    instances:\n      - name: vm2\n        addresses: [\"10.10.0.2\"]\n"
@@ -293,7 +314,8 @@ mod tests {
             2,
             "nothing is left behind"
         );
-        assert_eq!(load(&path).expect("it reads back").1, desired);
+        let (_, desired) = load(&path).expect("it reads back");
+        assert_eq!(desired.instances.len(), 1);
     }
 
     #[test]

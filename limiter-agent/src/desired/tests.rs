@@ -331,7 +331,7 @@ proptest! {
         if let Ok((state, desired)) = parse(text.as_bytes()) {
             for json in [false, true] {
                 let text = file::write_state("", &state, json);
-                let back = parse(&text).map_err(|error| TestCaseError::fail(error.to_string()))?;
+                let back = parse(text.as_bytes()).map_err(|error| TestCaseError::fail(error.to_string()))?;
                 prop_assert_eq!(&back, &(state.clone(), desired.clone()));
             }
         }

@@ -1,0 +1,167 @@
+//! A status as one screen of text.
+
+use std::fmt::Write as _;
+
+use super::model::{DirectionStatus, EntityStatus, LimitedBy, ModeStatus, Status, UnknownOwner};
+use crate::command::show;
+use crate::command::table::{Column, table};
+use crate::reconcile::bound::Shaping;
+
+/// Names listed in one line before the rest is only counted.
+const NAMES_MAX: usize = 5;
+/// A queue below this is none to speak of, nanoseconds.
+const BACKLOG_MIN_NS: u64 = 1_000_000;
+
+const COLUMNS: [Column; 9] = [
+    Column::Text("name"),
+    Column::Text("way"),
+    Column::Number("limit"),
+    Column::Text("from"),
+    Column::Text("mode"),
+    Column::Number("now"),
+    Column::Number("passed"),
+    Column::Number("refused"),
+    Column::Text("note"),
+];
+
+/// The screen, `width` characters wide where that is known, with at most `rows_max` rows of networks
+/// and instances.
+pub(super) fn text(status: &Status, width: Option<usize>, rows_max: usize) -> String {
+    let mut text = head(status);
+    let entities =
+        status.networks.iter().flat_map(|network| [&network.entity].into_iter().chain(&network.instances));
+    let unknown = status.unknown_owners.iter().map(unknown_owner);
+    let rows: Vec<[String; 9]> = entities.flat_map(rows).chain(unknown.flatten()).collect();
+    // Two rows each: what is cut is cut between two of them.
+    let shown = rows.len().min(rows_max.max(2) / 2 * 2);
+    text += &format!("\n{}", table(COLUMNS, &rows[..shown], width));
+    if shown < rows.len() {
+        let more = (rows.len() - shown) / 2;
+        _ = writeln!(text, "... and {more} more: name a network to see it, or give --all");
+    }
+    text + &reasons(status, width) + &fq_drops(status)
+}
+
+fn head(status: &Status) -> String {
+    let mut text = String::new();
+    if status.bypass {
+        text += "*** BYPASS: everything passes unmetered; `limiter-agent bypass off` ends it ***\n";
+    }
+    let instances: usize = status.networks.iter().map(|network| network.instances.len()).sum();
+    _ = writeln!(
+        text,
+        "agent {}, Linux {}, hooks {}, networks {}, instances {instances}",
+        if status.agent_running { "running" } else { "NOT RUNNING" },
+        status.kernel,
+        status.hooks,
+        status.networks.len(),
+    );
+    for problem in &status.problems {
+        _ = writeln!(text, "! {problem}");
+    }
+    let mode = |mode: &ModeStatus| format!("{} ({})", shaping(mode.mode), mode.why);
+    for zone in &status.zones {
+        _ = writeln!(text, "zone {}: up {}, down {}", zone.zone, mode(&zone.up), mode(&zone.down));
+    }
+    let good = status.interfaces.iter().filter(|interface| interface.not_in_force.is_none());
+    _ = writeln!(text, "interfaces in force: {}", good.count());
+    for interface in &status.interfaces {
+        if let Some(why) = &interface.not_in_force {
+            _ = writeln!(text, "! {} is NOT in force: {why}", interface.interface);
+        }
+    }
+    let observed = status.interfaces.iter().filter(|interface| interface.observe);
+    let observed: Vec<&str> = observed.map(|interface| interface.interface.as_str()).collect();
+    if !observed.is_empty() {
+        _ = writeln!(text, "! observed only, nothing is refused: {}", names(&observed));
+    }
+    text
+}
+
+fn names(names: &[&str]) -> String {
+    let shown = names[..names.len().min(NAMES_MAX)].join(", ");
+    if names.len() > NAMES_MAX { format!("{shown} and {} more", names.len() - NAMES_MAX) } else { shown }
+}
+
+fn rows(entity: &EntityStatus) -> [[String; 9]; 2] {
+    let up = row(&entity.name, "up", &entity.limit_from, entity.up.as_ref());
+    [up, row("", "down", "", entity.down.as_ref())]
+}
+
+fn unknown_owner(owner: &UnknownOwner) -> [[String; 9]; 2] {
+    let name = format!("unknown {} (slot {})", owner.kind, owner.slot);
+    [row(&name, "up", "", Some(&owner.up)), row("", "down", "", Some(&owner.down))]
+}
+
+fn row(name: &str, way: &str, from: &str, status: Option<&DirectionStatus>) -> [String; 9] {
+    let Some(status) = status else {
+        let note = if way == "up" { "NOT METERED" } else { "" };
+        return [name, way, "", from, "", "", "", "", note].map(str::to_owned);
+    };
+    [
+        name.to_owned(),
+        way.to_owned(),
+        if status.offline { "offline".into() } else { show::limit(status.limit_bps) },
+        from.to_owned(),
+        status.mode.filter(|_| status.limit_bps.is_some()).map(shaping).unwrap_or_default().to_owned(),
+        show::measured(status.rate_bps),
+        show::bytes(status.passed_bytes),
+        show::bytes(status.refused_bytes),
+        note(status),
+    ]
+}
+
+fn note(status: &DirectionStatus) -> String {
+    let mut notes = Vec::new();
+    if status.drifted {
+        notes.push(format!("DRIFT, asked {}", show::limit(status.asked_bps)));
+    }
+    if status.observe {
+        notes.push("observed only".into());
+    }
+    match status.limited_by {
+        Some(LimitedBy::Own) => notes.push("at its limit".into()),
+        Some(LimitedBy::Network) => notes.push("network at its limit".into()),
+        None => {}
+    }
+    if status.mode == Some(Shaping::Shape) && status.backlog_ns >= BACKLOG_MIN_NS {
+        notes.push(format!("queue {} ms", status.backlog_ns / 1_000_000));
+    }
+    notes.join(", ")
+}
+
+fn shaping(mode: Shaping) -> &'static str {
+    match mode {
+        Shaping::Shape => "shape",
+        Shaping::Police => "police",
+    }
+}
+
+fn reasons(status: &Status, width: Option<usize>) -> String {
+    let columns = [
+        Column::Text("what happened"),
+        Column::Text("way"),
+        Column::Number("packets"),
+        Column::Number("bytes"),
+    ];
+    let row = |reason: &super::model::ReasonStatus| {
+        let verdict = if reason.passes { "passed" } else { "DROPPED" };
+        let what = format!("{verdict}: {}", reason.reason);
+        [what, reason.direction.to_owned(), reason.packets.to_string(), show::bytes(reason.bytes)]
+    };
+    let rows: Vec<[String; 4]> = status.reasons.iter().map(row).collect();
+    if rows.is_empty() { String::new() } else { format!("\n{}", table(columns, &rows, width)) }
+}
+
+fn fq_drops(status: &Status) -> String {
+    let interfaces = status.interfaces.iter().map(|interface| (&interface.interface, interface.fq));
+    let uplinks = status.uplinks.iter().map(|uplink| (&uplink.interface, uplink.fq));
+    let mut text = String::new();
+    for (interface, fq) in interfaces.chain(uplinks) {
+        if let Some(fq) = fq.filter(|fq| fq.dropped_packets > 0) {
+            let dropped = fq.dropped_packets;
+            _ = writeln!(text, "*** fq on {interface} dropped {dropped} packets after they were counted ***");
+        }
+    }
+    text
+}
