@@ -6,6 +6,7 @@ pub mod dataplane;
 pub mod desired;
 pub mod netlink;
 pub mod place;
+pub mod privilege;
 pub mod reading;
 pub mod reconcile;
 pub mod run;

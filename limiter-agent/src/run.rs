@@ -11,6 +11,7 @@ use tokio::time::MissedTickBehavior;
 use crate::dataplane::{Maps, Programs};
 use crate::netlink::{Netlink, Watch};
 use crate::place::Place;
+use crate::privilege::{self, Stage};
 use crate::reconcile::undo::Undo;
 use crate::reconcile::{Node, reconcile};
 use crate::sizing;
@@ -22,6 +23,10 @@ const REREAD: Duration = Duration::from_secs(30);
 
 /// Runs until SIGTERM or SIGINT. Limits stay in force after it.
 pub async fn run(place: Place) -> anyhow::Result<()> {
+    if let Some(need) = privilege::missing()?.first() {
+        anyhow::bail!("this process lacks {}, which {}; run it as root", need.name, need.reason);
+    }
+    privilege::drop_to(Stage::Start).context("giving up capabilities")?;
     let _lock = place.lock().map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => {
             anyhow::anyhow!("another agent uses {}; stop it first", place.state_dir.display())
@@ -36,6 +41,7 @@ pub async fn run(place: Place) -> anyhow::Result<()> {
 
     reconcile(&mut node, &source.desired).await?;
     source.note_applied(&place).context("keeping a copy of the state")?;
+    privilege::drop_to(Stage::Life).context("giving up capabilities")?;
     tell_ready(&source);
 
     let mut hangup = signal(SignalKind::hangup())?;

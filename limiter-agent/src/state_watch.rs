@@ -13,6 +13,8 @@ use std::thread;
 use rustix::fs::inotify;
 use tokio::sync::Notify;
 
+use crate::privilege::{self, Stage};
+
 /// A watch on one file. Its thread waits in the kernel until the process ends.
 #[derive(Clone, Debug)]
 pub struct StateWatch {
@@ -35,7 +37,12 @@ impl StateWatch {
         let watch = Self { wake: Arc::default() };
         let (wake, name) =
             (Arc::clone(&watch.wake), file.file_name().map(OsString::from).unwrap_or_default());
-        thread::Builder::new().name("state-watch".into()).spawn(move || follow(&fd, &name, &wake))?;
+        thread::Builder::new().name("state-watch".into()).spawn(move || {
+            if let Err(error) = privilege::drop_to(Stage::Nothing) {
+                tracing::warn!(%error, "the watch of the state file keeps its capabilities");
+            }
+            follow(&fd, &name, &wake);
+        })?;
         Ok(watch)
     }
 

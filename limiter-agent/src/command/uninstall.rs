@@ -24,11 +24,11 @@ pub async fn run(place: &Place, yes: bool) -> anyhow::Result<()> {
     let maps = Maps::open(&place.pins)?;
     let links = netlink.links().await?;
 
-    let meters_id = maps.as_ref().map(Maps::meters_id);
-    for ((ifindex, direction), hooks) in observe::hooks(meters_id, &links, &mut netlink).await? {
+    let loaded = attach::loaded(maps.as_ref().map(Maps::meters_id));
+    for ((ifindex, direction), hooks) in observe::hooks(&loaded, &links, &mut netlink).await? {
         for hooked in hooks {
             if hooked.tcx {
-                attach::detach(ifindex, direction, hooked.program)?;
+                attach::detach(None, ifindex, direction, hooked.program)?;
             } else {
                 netlink.detach_filter(ifindex, direction, object::name(direction)).await?;
             }

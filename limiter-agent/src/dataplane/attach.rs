@@ -2,7 +2,7 @@
 //! are detached or the device is gone, agent or not.
 
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use aya::programs::loaded_programs;
 use aya_obj::generated::bpf_attach_type::{BPF_TCX_EGRESS, BPF_TCX_INGRESS};
@@ -65,10 +65,15 @@ pub fn attach(
     result.map_err(failed("bpf(BPF_PROG_ATTACH)"))
 }
 
-/// Takes the program with `id` off the hook; a device that is gone has none.
-pub fn detach(ifindex: u32, direction: Direction, id: u32) -> Result<(), DataPlaneError> {
+/// Takes the program with `id` off the hook, which may be one of `own`; a device that is gone has none.
+pub fn detach(
+    own: Option<&Programs>,
+    ifindex: u32,
+    direction: Direction,
+    id: u32,
+) -> Result<(), DataPlaneError> {
     let failed = |call| DataPlaneError::syscall(call, device(ifindex, direction));
-    let program = match syscall::prog_by_id(id) {
+    let program = match descriptor(own, direction, id) {
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(()),
         result => result.map_err(failed("bpf(BPF_PROG_GET_FD_BY_ID)"))?,
     };
@@ -84,6 +89,15 @@ pub fn has_tcx() -> bool {
     match syscall::prog_query(hook(LOOPBACK, Direction::Up)) {
         Ok(_) => true,
         Err(error) => error.kind() != io::ErrorKind::InvalidInput,
+    }
+}
+
+/// A descriptor of a program. Without `CAP_SYS_ADMIN` the kernel gives none of a program that is not
+/// our own.
+fn descriptor(own: Option<&Programs>, direction: Direction, id: u32) -> io::Result<OwnedFd> {
+    match own.filter(|own| own.ids()[direction as usize] == id) {
+        Some(own) => own.fd(direction).try_clone_to_owned(),
+        None => syscall::prog_by_id(id),
     }
 }
 

@@ -13,6 +13,7 @@ use limiter_common::meter::{Direction, Meter, Owner};
 use limiter_common::node::{Node, Unknown};
 use limiter_common::verdict::{Reason, Tally};
 
+use super::attach::{self, Loaded};
 use super::{DataPlaneError, bpffs};
 
 static OBJECT: &[u8] = include_bytes_aligned!(env!("LIMITER_OBJECT"));
@@ -62,6 +63,7 @@ impl Sizes {
 /// The loaded programs. The kernel keeps what is attached when this is dropped.
 pub struct Programs {
     ebpf: Ebpf,
+    known: Vec<Loaded>,
 }
 
 impl Programs {
@@ -85,7 +87,15 @@ impl Programs {
         for direction in Direction::ALL {
             program(&mut ebpf, direction).load().map_err(Box::new)?;
         }
-        Ok(Self { ebpf })
+        let meters = MapData::from_pin(pins.join("METERS")).and_then(|map| map.info());
+        let meters_id = meters.map_err(DataPlaneError::map("METERS"))?.id();
+        Ok(Self { ebpf, known: attach::loaded(Some(meters_id)) })
+    }
+
+    /// Programs of ours that were loaded when these were, these among them. Nobody loads others while
+    /// the agent runs, and it may not ask for them once it has given up `CAP_SYS_ADMIN`.
+    pub fn known(&self) -> &[Loaded] {
+        &self.known
     }
 
     /// The program of a direction.

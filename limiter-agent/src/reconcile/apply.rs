@@ -94,7 +94,7 @@ async fn detach_one(
     hooked: Hooked,
 ) -> Result<(), ReconcileError> {
     if hooked.tcx {
-        return Ok(attach::detach(ifindex, direction, hooked.program)?);
+        return Ok(attach::detach(Some(&node.programs), ifindex, direction, hooked.program)?);
     }
     node.netlink.detach_filter(ifindex, direction, object::name(direction)).await?;
     if node.undo.clsact().any(|made| made == ifindex) {

@@ -7,7 +7,8 @@ use limiter_common::meter::{Direction, Owner};
 
 use super::error::ReconcileError;
 use super::observed::{Hooked, Kernel, Observed};
-use crate::dataplane::{DataPlaneError, Maps, Programs, Sizes, attach};
+use crate::dataplane::attach::{self, Loaded};
+use crate::dataplane::{DataPlaneError, Maps, Programs, Sizes};
 use crate::netlink::{Link, Netlink};
 
 /// Reads everything a plan depends on.
@@ -17,9 +18,10 @@ pub async fn observe(
     netlink: &mut Netlink,
 ) -> Result<Observed, ReconcileError> {
     let devices = devices(netlink).await?;
+    let loaded = programs.map_or_else(|| attach::loaded(Some(maps.meters_id())), |own| own.known().to_vec());
     Ok(Observed {
         kernel: kernel(maps)?,
-        hooks: hooks(Some(maps.meters_id()), &devices.links, netlink).await?,
+        hooks: hooks(&loaded, &devices.links, netlink).await?,
         programs: programs.map(Programs::ids),
         ..devices
     })
@@ -35,7 +37,7 @@ pub async fn without_maps(sizes: Sizes, netlink: &mut Netlink) -> Result<Observe
         sizes,
         ..Kernel::default()
     };
-    Ok(Observed { kernel, hooks: hooks(None, &devices.links, netlink).await?, ..devices })
+    Ok(Observed { kernel, hooks: hooks(&attach::loaded(None), &devices.links, netlink).await?, ..devices })
 }
 
 async fn devices(netlink: &mut Netlink) -> Result<Observed, ReconcileError> {
@@ -63,14 +65,13 @@ fn kernel(maps: &Maps) -> Result<Kernel, DataPlaneError> {
     })
 }
 
-/// Programs of ours on every device, at TCX where the kernel has it, else as filters; `meters_id`
-/// tells which of them write the pinned meters.
+/// Which of the `loaded` programs of ours are on which device, at TCX where the kernel has it, else
+/// as filters.
 pub async fn hooks(
-    meters_id: Option<u32>,
+    loaded: &[Loaded],
     links: &[Link],
     netlink: &mut Netlink,
 ) -> Result<BTreeMap<(u32, Direction), Vec<Hooked>>, ReconcileError> {
-    let loaded = attach::loaded(meters_id);
     let tcx = attach::has_tcx();
     let mut hooks = BTreeMap::new();
     for link in links {
