@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", command::show::error(&error));
             ExitCode::FAILURE
         }
     }

@@ -15,21 +15,20 @@ pub fn of_device(link: &Link) -> Option<String> {
     }
 }
 
-/// What may carry packets past a device's hooks, as `sys` (`/sys/class/net`) shows it.
-pub fn of_hardware(sys: &Path, name: &str) -> Vec<String> {
+/// What may carry packets past a device's hooks, as `sys` (`/sys/class/net`) shows it, each with its
+/// remedy.
+pub fn of_hardware(sys: &Path, name: &str) -> Vec<(String, &'static str)> {
     let folder = sys.join(name);
     let read = |file: &str| fs::read_to_string(folder.join(file)).ok().map(|text| text.trim().to_owned());
     let mut found = Vec::new();
     if let Some(count) = read("device/sriov_numvfs").filter(|count| count != "0") {
-        found.push(format!(
-            "{count} SR-IOV functions: what a guest sends through its own is not seen here; give limited guests none"
-        ));
+        let note = format!("{count} SR-IOV functions: what a guest sends through its own is not seen here");
+        found.push((note, "give limited guests none"));
     }
     // The file is in every folder; reading it fails but for ports of a switch in hardware.
     if read("phys_switch_id").is_some_and(|id| !id.is_empty()) {
-        found.push(format!(
-            "a port of a hardware switch: offloaded flows are not seen here; ethtool -K {name} hw-tc-offload off"
-        ));
+        let note = "a port of a hardware switch: flows it forwards by itself are not seen here".to_owned();
+        found.push((note, "ethtool -K DEVICE hw-tc-offload off"));
     }
     found
 }
@@ -82,8 +81,8 @@ mod tests {
         put("virtual", "device/sriov_numvfs", "8\n");
         put("port", "phys_switch_id", "b8599f0300a1\n");
         assert!(of_hardware(sys.path(), "plain").is_empty() && of_hardware(sys.path(), "gone").is_empty());
-        assert!(of_hardware(sys.path(), "virtual")[0].starts_with("8 SR-IOV functions"));
-        assert!(of_hardware(sys.path(), "port")[0].ends_with("ethtool -K port hw-tc-offload off"));
+        assert!(of_hardware(sys.path(), "virtual")[0].0.starts_with("8 SR-IOV functions"));
+        assert!(of_hardware(sys.path(), "port")[0].1.ends_with("hw-tc-offload off"));
     }
 
     #[test]

@@ -43,6 +43,15 @@ fn scaled(value: u64, unit: &str) -> String {
     }
 }
 
+/// An error with its causes; many name theirs already, which is not said twice.
+pub fn error(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text {
+        text if text.is_empty() => cause,
+        text if text.ends_with(&cause) => text,
+        text => format!("{text}: {cause}"),
+    })
+}
+
 /// Where a limit comes from.
 pub fn source(source: &LimitSource) -> String {
     match source {
@@ -93,6 +102,18 @@ mod tests {
             let ip: IpAddr = text.parse().expect("address");
             assert_eq!(address(AddressKey::new(7, crate::reconcile::cover::address(ip))), ip);
         }
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("map METERS: {source}")]
+        struct Outer {
+            source: std::io::Error,
+        }
+        let outer = Outer { source: std::io::Error::other("no such file") };
+        let chain = anyhow::Error::new(outer).context("opening");
+        assert_eq!(error(&chain), "opening: map METERS: no such file");
     }
 
     #[test]

@@ -77,6 +77,6 @@ fn kernel_is_new_enough() -> bool {
 }
 
 fn jit_is_on() -> bool {
-    // Kernels built with the JIT always on may hide the switch.
-    std::fs::read_to_string("/proc/sys/net/core/bpf_jit_enable").is_ok_and(|value| value.trim() != "0")
+    // Kernels built with the JIT always on hide the switch, and so do network namespaces.
+    !std::fs::read_to_string("/proc/sys/net/core/bpf_jit_enable").is_ok_and(|value| value.trim() == "0")
 }
