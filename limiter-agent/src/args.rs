@@ -1,8 +1,9 @@
 //! The command line of the agent, all of it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::place::Place;
 
@@ -35,7 +36,7 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Put the state file in force and keep it so: on start, on change of the file, on SIGHUP.
-    Run,
+    Run(RunArgs),
     /// Show what `run` would change now, and change nothing.
     Plan {
         /// As JSON.
@@ -71,6 +72,30 @@ pub enum Command {
     /// Instances in the state file, and sources seen that are none.
     #[command(subcommand)]
     Instance(crate::command::instance::InstanceCommand),
+}
+
+/// How to run.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Loopback address for Prometheus metrics; `off` for none.
+    #[arg(long, default_value = "127.0.0.1:9441", value_parser = metrics_address)]
+    pub metrics: MetricsAddress,
+}
+
+/// Where metrics are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricsAddress(pub Option<SocketAddr>);
+
+fn metrics_address(text: &str) -> Result<MetricsAddress, String> {
+    if text == "off" {
+        return Ok(MetricsAddress(None));
+    }
+    let address: SocketAddr =
+        text.parse().map_err(|_| "write ADDRESS:PORT or off, for example 127.0.0.1:9441".to_owned())?;
+    if address.ip().is_loopback() {
+        return Ok(MetricsAddress(Some(address)));
+    }
+    Err(format!("{} is no loopback address: the agent listens on no public one", address.ip()))
 }
 
 /// On or off.

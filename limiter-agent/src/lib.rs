@@ -4,6 +4,7 @@ pub mod args;
 pub mod command;
 pub mod dataplane;
 pub mod desired;
+pub mod metrics;
 pub mod netlink;
 pub mod place;
 pub mod privilege;

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let place = cli.place();
     match cli.command {
-        Command::Run => run::run(place).await?,
+        Command::Run(args) => run::run(place, &args).await?,
         Command::Plan { json } => command::plan::run(&place, json).await?,
         Command::Status(args) => command::status::run(args, &place).await?,
         Command::Doctor { json } => return command::doctor::run(&place, json).await,

@@ -1,14 +1,18 @@
 //! The agent's life: load, reconcile, wait for whatever may have changed, reconcile again.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use sd_notify::NotifyState;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
+use crate::args::{MetricsAddress, RunArgs};
 use crate::dataplane::{Maps, Programs};
+use crate::metrics::{self, Collector, Rounds};
 use crate::netlink::{Netlink, Watch};
 use crate::place::Place;
 use crate::privilege::{self, Stage};
@@ -22,7 +26,7 @@ use crate::state_watch::StateWatch;
 const REREAD: Duration = Duration::from_secs(30);
 
 /// Runs until SIGTERM or SIGINT. Limits stay in force after it.
-pub async fn run(place: Place) -> anyhow::Result<()> {
+pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
     if let Some(need) = privilege::missing()?.first() {
         anyhow::bail!("this process lacks {}, which {}; run it as root", need.name, need.reason);
     }
@@ -33,15 +37,22 @@ pub async fn run(place: Place) -> anyhow::Result<()> {
         }
         _ => anyhow::Error::new(error).context(format!("locking {}", place.state_dir.display())),
     })?;
+    let listener = listen(args.metrics).await?;
     // Watches are open before the first reading, so no change is missed.
     let file_watch = StateWatch::open(&place.state_file)?;
     let mut node_watch = Watch::open()?;
     let mut source = first_state(&place)?;
     let mut node = open(&place, &source)?;
+    let rounds = Arc::new(Rounds::default());
 
     reconcile(&mut node, &source.desired).await?;
+    rounds.note(true, true, node.actions);
     source.note_applied(&place).context("keeping a copy of the state")?;
     privilege::drop_to(Stage::Life).context("giving up capabilities")?;
+    if let Some(listener) = listener {
+        let collector = Collector::new(place.clone(), node.programs.known().to_vec(), Arc::clone(&rounds));
+        tokio::spawn(metrics::serve(listener, Arc::new(collector)));
+    }
     tell_ready(&source);
 
     let mut hangup = signal(SignalKind::hangup())?;
@@ -59,7 +70,7 @@ pub async fn run(place: Place) -> anyhow::Result<()> {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
-        step(&place, &mut node, &mut source).await;
+        step(&place, &mut node, &mut source, &rounds).await;
     }
     tracing::info!("stopping; limits stay in force");
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -68,10 +79,12 @@ pub async fn run(place: Place) -> anyhow::Result<()> {
 
 /// Reads the file again and reconciles. A refused file or a failed round is told and leaves the last
 /// good state in force.
-async fn step(place: &Place, node: &mut Node, source: &mut Source) {
+async fn step(place: &Place, node: &mut Node, source: &mut Source, rounds: &Rounds) {
+    let before = node.actions;
     match Source::read(&place.state_file) {
         Ok(read) => match reconcile(node, &read.desired).await {
             Ok(_) => {
+                rounds.note(true, !read.is_same(source), node.actions - before);
                 if let Err(error) = read.note_applied(place) {
                     tracing::error!(%error, "keeping a copy of the state");
                 }
@@ -85,7 +98,9 @@ async fn step(place: &Place, node: &mut Node, source: &mut Source) {
         },
         Err(error) => refuse(place, &error.to_string()),
     }
-    if let Err(error) = reconcile(node, &source.desired).await {
+    let fallback = reconcile(node, &source.desired).await;
+    rounds.note(fallback.is_ok(), false, node.actions - before);
+    if let Err(error) = fallback {
         tracing::error!(%error, "the last good state could not be put in force either");
     }
 }
@@ -115,7 +130,16 @@ fn open(place: &Place, source: &Source) -> anyhow::Result<Node> {
     let programs = Programs::load(&place.pins, &sizing::sizes(&source.desired))?;
     let maps = Maps::open(&place.pins)?.context("the maps just pinned are gone")?;
     let undo = Undo::open(&place.state_dir).context("reading the record for uninstall")?;
-    Ok(Node { maps, programs, netlink: Netlink::open()?, undo })
+    Ok(Node { maps, programs, netlink: Netlink::open()?, undo, actions: 0 })
+}
+
+/// The socket for metrics, where there is to be one: a taken port is told before anything changes.
+async fn listen(address: MetricsAddress) -> anyhow::Result<Option<TcpListener>> {
+    let Some(address) = address.0 else { return Ok(None) };
+    let listener = TcpListener::bind(address).await;
+    Ok(Some(
+        listener.with_context(|| format!("metrics on {address}; choose another with --metrics, or off"))?,
+    ))
 }
 
 fn tell_ready(source: &Source) {

@@ -75,7 +75,7 @@ fn one_capability_is_enough_to_follow_every_change() {
 fn an_agent_without_the_rights_to_start_says_which() {
     let topology = Topology::new(&[1]);
     let agent = Agent::stopped(&topology.node, &state("inst*", "5Mbps"));
-    let command = agent.command(&["run", "--metrics", "off"]);
+    let command = agent.command(&["run"]);
     let mut bounded = std::process::Command::new("setpriv");
     bounded.args(["--inh-caps=-all", "--bounding-set=-all,+net_admin,+bpf,+sys_admin"]);
     bounded.arg(command.get_program()).args(command.get_args());

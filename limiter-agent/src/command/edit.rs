@@ -36,7 +36,10 @@ impl WriteArgs {
         };
         let lines = difference(&change);
         let shown = if self.dry_run { lines.len() } else { lines.len().min(SHOWN_MAX_LINES) };
-        let mut text: String = lines[..shown].iter().map(|line| format!("{line}\n")).collect();
+        let mut text = lines[..shown].join("\n");
+        if shown > 0 {
+            text.push('\n');
+        }
         if shown < lines.len() {
             text += &format!("... and {} more lines\n", lines.len() - shown);
         }

@@ -33,6 +33,8 @@ pub struct Node {
     pub netlink: Netlink,
     /// What uninstall gives back.
     pub undo: Undo,
+    /// Actions carried out so far.
+    pub actions: u64,
 }
 
 /// Rounds after which a state that does not settle is left to the next signal or timer.
@@ -62,5 +64,6 @@ pub async fn reconcile(node: &mut Node, desired: &Desired) -> Result<Plan, Recon
             tracing::info!(more = plan.actions.len() - LOGGED_MAX, "apply");
         }
         apply::apply(node, &observed, &plan.actions).await?;
+        node.actions += plan.actions.len() as u64;
     }
 }

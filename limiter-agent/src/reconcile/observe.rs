@@ -17,19 +17,14 @@ pub async fn observe(
     programs: Option<&Programs>,
     netlink: &mut Netlink,
 ) -> Result<Observed, ReconcileError> {
-    let devices = devices(netlink).await?;
     let loaded = programs.map_or_else(|| attach::loaded(Some(maps.meters_id())), |own| own.known().to_vec());
-    Ok(Observed {
-        kernel: kernel(maps)?,
-        hooks: hooks(&loaded, &devices.links, netlink).await?,
-        programs: programs.map(Programs::ids),
-        ..devices
-    })
+    let devices = devices(&loaded, netlink).await?;
+    Ok(Observed { kernel: kernel(maps)?, programs: programs.map(Programs::ids), ..devices })
 }
 
 /// What a node would be without anything of ours, with empty maps of `sizes`.
 pub async fn without_maps(sizes: Sizes, netlink: &mut Netlink) -> Result<Observed, ReconcileError> {
-    let devices = devices(netlink).await?;
+    let devices = devices(&attach::loaded(None), netlink).await?;
     let kernel = Kernel {
         zones: vec![Zone::default(); sizes.zones as usize],
         owners: vec![Owner::default(); sizes.slots as usize],
@@ -37,12 +32,15 @@ pub async fn without_maps(sizes: Sizes, netlink: &mut Netlink) -> Result<Observe
         sizes,
         ..Kernel::default()
     };
-    Ok(Observed { kernel, hooks: hooks(&attach::loaded(None), &devices.links, netlink).await?, ..devices })
+    Ok(Observed { kernel, ..devices })
 }
 
-async fn devices(netlink: &mut Netlink) -> Result<Observed, ReconcileError> {
+/// The devices and which of the `loaded` programs are on them, without the content of the maps.
+pub async fn devices(loaded: &[Loaded], netlink: &mut Netlink) -> Result<Observed, ReconcileError> {
+    let links = netlink.links().await?;
     Ok(Observed {
-        links: netlink.links().await?,
+        hooks: hooks(loaded, &links, netlink).await?,
+        links,
         addresses: netlink.addresses().await?,
         default_routes: netlink.uplinks().await?.into_iter().collect(),
         qdiscs: netlink.qdiscs().await?,

@@ -75,6 +75,14 @@ impl Observed {
         self.link(ifindex).map_or_else(|| format!("#{ifindex}"), |link| link.name.clone())
     }
 
+    /// Hooks of a device at which no program writes the pinned meters.
+    pub fn bare(&self, ifindex: u32) -> Vec<Direction> {
+        let attached = |way: &Direction| {
+            self.hooks.get(&(ifindex, *way)).is_some_and(|hooks| hooks.iter().any(|hooked| hooked.current))
+        };
+        Direction::ALL.into_iter().filter(|way| !attached(way)).collect()
+    }
+
     /// True where everything that leaves through the device waits for its delivery time: its root
     /// is `fq`, or every child of its `mq` root is.
     pub fn has_fq(&self, ifindex: u32) -> bool {

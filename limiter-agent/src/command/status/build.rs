@@ -147,14 +147,7 @@ impl<'a> Builder<'a> {
 
     fn not_in_force(&self, link: &Link) -> Option<String> {
         let (observed, ifindex) = (&self.view.observed, link.ifindex);
-        let attached = |way: &Direction| {
-            observed
-                .hooks
-                .get(&(ifindex, *way))
-                .is_some_and(|hooks| hooks.iter().any(|hooked| hooked.current))
-        };
-        let bare: Vec<&str> =
-            Direction::ALL.iter().filter(|way| !attached(way)).map(|way| way.name()).collect();
+        let bare: Vec<&str> = observed.bare(ifindex).into_iter().map(Direction::name).collect();
         if !bare.is_empty() {
             return Some(format!("no program is attached {}", bare.join(" and ")));
         }

@@ -1,0 +1,12 @@
+//! Metrics of the node as Prometheus reads them: what there is, collected when asked, served on loopback.
+
+mod collect;
+mod list;
+mod page;
+mod rounds;
+mod server;
+
+pub use collect::Collector;
+pub use list::{ALL, Kind, Metric, documentation};
+pub use rounds::Rounds;
+pub use server::{Failure, Source, serve};
