@@ -31,12 +31,12 @@ pub(super) fn text(status: &Status, width: Option<usize>, rows_max: usize) -> St
     let entities =
         status.networks.iter().flat_map(|network| [&network.entity].into_iter().chain(&network.instances));
     let unknown = status.unknown_owners.iter().map(unknown_owner);
-    let rows: Vec<[String; 9]> = entities.flat_map(rows).chain(unknown.flatten()).collect();
     // Two rows each: what is cut is cut between two of them.
-    let shown = rows.len().min(rows_max.max(2) / 2 * 2);
-    text += &format!("\n{}", table(COLUMNS, &rows[..shown], width));
-    if shown < rows.len() {
-        let more = (rows.len() - shown) / 2;
+    let shown = (rows_max / 2).max(1);
+    let rows: Vec<[String; 9]> = entities.clone().map(rows).chain(unknown).take(shown).flatten().collect();
+    text += &format!("\n{}", table(COLUMNS, &rows, width));
+    let more = (entities.count() + status.unknown_owners.len()).saturating_sub(shown);
+    if more > 0 {
         _ = writeln!(text, "... and {more} more: name a network to see it, or give --all");
     }
     text + &reasons(status, width) + &fq_drops(status)
