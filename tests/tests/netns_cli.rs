@@ -2,7 +2,9 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use limiter_agent::dataplane::{Limit, attach};
@@ -42,11 +44,19 @@ fn instance(status: &Value, name: &str) -> Value {
 fn under_load<T>(topology: &Topology, work: impl FnOnce() -> T) -> T {
     let to = SocketAddr::new(host_address(false), 9000);
     let sink = Sink::start(&topology.host, to);
+    let is_done = AtomicBool::new(false);
     let result = std::thread::scope(|scope| {
         let from = &topology.instance(0, 0).namespace;
-        scope.spawn(move || send(from, to, 10_000_000, 1400, Duration::from_secs(4)));
+        scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                send(from, to, 10_000_000, 1400, Duration::from_millis(200));
+            }
+        });
         std::thread::sleep(Duration::from_secs(1));
-        work()
+        // A failed assertion must end the traffic too.
+        let result = catch_unwind(AssertUnwindSafe(work));
+        is_done.store(true, Ordering::Relaxed);
+        result.unwrap_or_else(|panic| resume_unwind(panic))
     });
     sink.finish();
     result
