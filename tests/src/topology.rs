@@ -52,7 +52,9 @@ impl Topology {
     /// `fd00:10::/64`, network 1 `10.11.0.0/24` and `fd00:11::/64`, and so on; `.1` is the node.
     pub fn new(instances: &[usize]) -> Self {
         let (node, host) = (Namespace::new("node"), Namespace::new("host"));
-        for setting in ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"] {
+        // An address under detection changes by itself a second later, which no dump is to show.
+        let no_detection = "net.ipv6.conf.default.accept_dad=0";
+        for setting in ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", no_detection] {
             node.run(&format!("sysctl -qw {setting}"));
         }
         pair(&node, UPLINK, &host);
