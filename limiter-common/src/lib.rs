@@ -3,7 +3,6 @@
 //! This crate knows no map, no clock and no packet buffer. All arithmetic is `u64` without floats,
 //! panics or 128-bit steps, so the same lines run in the kernel, in property tests and under loom.
 #![no_std]
-#![expect(clippy::inline_always, reason = "a call costs as much as most of these functions, on every packet")]
 
 pub mod cost;
 pub mod gcra;

@@ -26,7 +26,7 @@ impl Meter {
     /// The slots in order of time, with the invariants that hold whatever the clocks say: no charge is
     /// lost, no time is given twice.
     fn slots(&self) -> Vec<(u64, u64)> {
-        let mut slots = self.slots.lock().unwrap().clone();
+        let mut slots = self.slots.lock().expect("one thread at a time").clone();
         slots.sort_unstable();
         assert!(slots.windows(2).all(|pair| pair[0].1 <= pair[1].0), "time given twice: {slots:?}");
         let end = self.word.load(Acquire);
@@ -50,13 +50,13 @@ impl NextFree for Charge<'_> {
         if done {
             let start = new - self.cost;
             assert!(seen <= start, "a busy meter was brought up to now");
-            self.meter.slots.lock().unwrap().push((start, new));
+            self.meter.slots.lock().expect("one thread at a time").push((start, new));
         }
         done
     }
     fn add(&self, ticks: u64) -> u64 {
         let before = self.meter.word.fetch_add(ticks, AcqRel);
-        self.meter.slots.lock().unwrap().push((before, before + ticks));
+        self.meter.slots.lock().expect("one thread at a time").push((before, before + ticks));
         before
     }
 }
@@ -65,8 +65,9 @@ impl NextFree for Charge<'_> {
 /// The ticks that the packet waits, or none where a level refuses.
 fn offer(levels: &[&Meter], now: u64, cost: u64, bound: u64) -> Option<u64> {
     let admitted = levels.iter().all(|meter| gcra::admits(gcra::lead(meter.word.load(Relaxed), now), bound));
-    admitted
-        .then(|| levels.iter().map(|meter| gcra::charge(&Charge { meter, cost }, now, cost)).max().unwrap())
+    admitted.then(|| {
+        levels.iter().map(|meter| gcra::charge(&Charge { meter, cost }, now, cost)).max().expect("a level")
+    })
 }
 
 const COST: u64 = 100;
@@ -91,7 +92,7 @@ fn explore<const LEVELS: usize>(
             })
             .collect();
         cpu(0, &meters);
-        others.into_iter().for_each(|other| other.join().unwrap());
+        others.into_iter().for_each(|other| other.join().expect("a CPU"));
         check(&meters);
     });
 }
@@ -122,7 +123,7 @@ fn three_cpus_on_a_busy_meter_get_slots_of_their_own() {
         3,
         [NOW + 1_000],
         |cpu, [meter]| {
-            let wait = offer(&[meter], NOW - cpu * 500, COST << cpu, WIDE).unwrap();
+            let wait = offer(&[meter], NOW - cpu * 500, COST << cpu, WIDE).expect("a wide bound");
             assert!(wait >= 1_000 + cpu * 500, "departs before the meter is free");
         },
         |[meter]| {
@@ -235,7 +236,7 @@ fn instances_that_share_a_network_share_its_time() {
         |cpu, meters| {
             for _ in 0..2 {
                 let own = &meters[cpu as usize];
-                let wait = offer(&[own, &meters[2]], NOW, COST, WIDE).unwrap();
+                let wait = offer(&[own, &meters[2]], NOW, COST, WIDE).expect("a wide bound");
                 assert!(wait >= 50, "departs before the network is free");
             }
         },

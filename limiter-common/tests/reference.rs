@@ -153,7 +153,7 @@ fn starts() -> impl Strategy<Value = u64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     /// The meter is never behind the exact one, and never ahead by more than the rounding of the
     /// packets since it was idle. So it admits nothing that the exact one refuses.
