@@ -4,6 +4,7 @@ pub mod agent;
 pub mod netns;
 pub mod probe;
 pub mod program;
+pub mod reference;
 pub mod series;
 pub mod tcp;
 pub mod topology;

@@ -1,13 +1,20 @@
 //! The loaded programs with maps of their own, to be run on single packets without any hook.
 
+pub mod scene;
+
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use aya::programs::{TestRun as _, TestRunOptions};
+use aya::maps::{Array, Map, MapData, PerCpuArray};
+use aya::programs::{ProgramError, TestRun as _, TestRunOptions};
 use limiter_agent::dataplane::{Limit, Maps, Prefix, Programs, Sizes};
+use limiter_common::LAYOUT_VERSION;
+use limiter_common::cost::TICKS_PER_NS;
 use limiter_common::interface::{Interface, Zone};
 use limiter_common::key::{Address, AddressKey, Target};
-use limiter_common::meter::{Direction, Owner};
+use limiter_common::meter::{Direction, Meter, Owner, index};
+use limiter_common::verdict::{Reason, Tally};
 
 /// Programs and maps of one test; the pins are gone when it is dropped.
 pub struct Fixture {
@@ -15,6 +22,8 @@ pub struct Fixture {
     pub programs: Programs,
     /// Their maps.
     pub maps: Maps,
+    meters: Array<MapData, Meter>,
+    reasons: PerCpuArray<MapData, Tally>,
     pins: PathBuf,
 }
 
@@ -59,7 +68,12 @@ impl Fixture {
             panic!("{error}\nthis test needs root (or CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN) and bpffs at /sys/fs/bpf")
         });
         let maps = Maps::open(&pins).expect("maps just pinned").expect("maps just pinned");
-        Self { programs, maps, pins }
+        let map = |name| {
+            MapData::from_pin(pins.join(format!("v{LAYOUT_VERSION}")).join(name)).expect("maps just pinned")
+        };
+        let meters = Map::Array(map("METERS")).try_into().expect("an array");
+        let reasons = Map::PerCpuArray(map("REASONS")).try_into().expect("an array for each CPU");
+        Self { programs, maps, meters, reasons, pins }
     }
 
     /// Room for a few entities.
@@ -96,17 +110,30 @@ impl Fixture {
         }
     }
 
+    /// Sets when a meter is next free, relative to now: it is in debt, or idle for so long.
+    pub fn set_lead(&mut self, slot: u32, direction: Direction, lead_ns: i64) {
+        let mut meter = self.maps.meters().read(slot, direction);
+        meter.next_free_ticks = now_ns().wrapping_add_signed(lead_ns).wrapping_mul(TICKS_PER_NS);
+        self.meters.set(index(slot, direction), meter, 0).expect("meter");
+    }
+
+    /// What the programs counted under a reason so far.
+    pub fn tally(&self, reason: Reason, direction: Direction) -> Tally {
+        let cpus = self.reasons.get(&reason.index(direction), 0).expect("counter");
+        cpus.iter().fold(Tally::default(), |sum, cpu| Tally {
+            packets: sum.packets + cpu.packets,
+            bytes: sum.bytes + cpu.bytes,
+        })
+    }
+
     /// Runs the program of `direction` once on `packet`.
     pub fn run(&mut self, direction: Direction, packet: &[u8], context: Context) -> Outcome {
-        let ctx_in = context.bytes();
-        let mut ctx_out = [0_u8; SK_BUFF_BYTES];
-        let mut options = TestRunOptions::new();
-        options.data_in = Some(packet);
-        options.ctx_in = Some(&ctx_in);
-        options.ctx_out = Some(&mut ctx_out);
-        let result = self.programs.classifier(direction).test_run(options).expect("BPF_PROG_TEST_RUN");
-        let delivery_ns = u64::from_ne_bytes(ctx_out[TSTAMP..TSTAMP + 8].try_into().expect("eight bytes"));
-        Outcome { verdict: result.return_value.cast_signed(), delivery_ns }
+        run(&mut self.programs, direction, packet, context, 1).expect("a packet that the kernel runs")
+    }
+
+    /// The programs once more, over the same maps: for a thread of its own, or as an upgrade.
+    pub fn programs_again(&self) -> Programs {
+        Programs::load(&self.pins, &self.maps.sizes()).expect("programs that were loaded before")
     }
 
     /// Mean time of `repeat` runs on `packet`, nanoseconds.
@@ -123,6 +150,38 @@ impl Drop for Fixture {
     fn drop(&mut self) {
         Maps::unpin(&self.pins).expect("pins of this test");
     }
+}
+
+/// The clock of the programs, nanoseconds.
+pub fn now_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// Runs the program of `direction` `times` times on the same buffer: each run finds it as the one before
+/// left it. None where the kernel takes the packet for no frame and runs nothing.
+pub fn run(
+    programs: &mut Programs,
+    direction: Direction,
+    packet: &[u8],
+    context: Context,
+    times: u32,
+) -> Option<Outcome> {
+    let ctx_in = context.bytes();
+    let mut ctx_out = [0_u8; SK_BUFF_BYTES];
+    let mut options = TestRunOptions::new();
+    options.data_in = Some(packet);
+    options.ctx_in = Some(&ctx_in);
+    options.ctx_out = Some(&mut ctx_out);
+    options.repeat = times;
+    let result = match programs.classifier(direction).test_run(options) {
+        Err(ProgramError::SyscallError(error)) if error.io_error.kind() == ErrorKind::InvalidInput => {
+            return None;
+        }
+        result => result.expect("BPF_PROG_TEST_RUN"),
+    };
+    let delivery_ns = u64::from_ne_bytes(ctx_out[TSTAMP..TSTAMP + 8].try_into().expect("eight bytes"));
+    Some(Outcome { verdict: result.return_value.cast_signed(), delivery_ns })
 }
 
 /// Size of `struct __sk_buff` and places of its fields (linux/bpf.h).
