@@ -1,6 +1,7 @@
 //! The node agent.
 
 pub mod args;
+pub mod clock;
 pub mod command;
 pub mod dataplane;
 pub mod desired;

@@ -17,7 +17,7 @@ use crate::netlink::{Netlink, Watch};
 use crate::place::Place;
 use crate::privilege::{self, Stage};
 use crate::reconcile::undo::Undo;
-use crate::reconcile::{Node, reconcile};
+use crate::reconcile::{Node, growth, reconcile};
 use crate::sizing;
 use crate::state::{self, Source};
 use crate::state_watch::StateWatch;
@@ -42,7 +42,7 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
     let file_watch = StateWatch::open(&place.state_file)?;
     let mut node_watch = Watch::open()?;
     let mut source = first_state(&place)?;
-    let mut node = open(&place, &source)?;
+    let mut node = open(&place, &source).await?;
     let rounds = Arc::new(Rounds::default());
 
     reconcile(&mut node, &source.desired).await?;
@@ -126,11 +126,13 @@ fn refuse(place: &Place, reason: &str) {
     let _ = sd_notify::notify(&[NotifyState::Status(&format!("state file refused: {reason}"))]);
 }
 
-fn open(place: &Place, source: &Source) -> anyhow::Result<Node> {
+async fn open(place: &Place, source: &Source) -> anyhow::Result<Node> {
+    let mut netlink = Netlink::open()?;
+    Box::pin(growth::make_room(&place.pins, &source.desired, &mut netlink)).await?;
     let programs = Programs::load(&place.pins, &sizing::sizes(&source.desired))?;
     let maps = Maps::open(&place.pins)?.context("the maps just pinned are gone")?;
     let undo = Undo::open(&place.state_dir).context("reading the record for uninstall")?;
-    Ok(Node { maps, programs, netlink: Netlink::open()?, undo, actions: 0 })
+    Ok(Node { maps, programs, netlink, undo, actions: 0 })
 }
 
 /// The socket for metrics, where there is to be one: a taken port is told before anything changes.

@@ -1,4 +1,4 @@
-//! How large the maps are made: for use, with room to grow.
+//! How large the maps are made: for use, with room for more.
 
 use crate::dataplane::Sizes;
 use crate::desired::Desired;
@@ -11,6 +11,12 @@ const SPARE_NETWORKS: usize = 256;
 const PREFIXES: u32 = 1 << 20;
 /// Room for zones that come later.
 const SPARE_ZONES: usize = 16;
+
+/// Sizes that a state asks for by its capacity, without any room for more.
+pub fn least(desired: &Desired) -> Sizes {
+    let instances = desired.capacity_instances.unwrap_or(0);
+    Sizes { slots: 1 + desired.networks.len() as u32 + instances, addresses: instances, ..Sizes::default() }
+}
 
 /// Sizes for a state.
 ///
@@ -26,7 +32,7 @@ pub fn sizes(desired: &Desired) -> Sizes {
     Sizes {
         slots: (1 + desired.networks.len() + SPARE_NETWORKS + instances) as u32,
         addresses: (instances + further + further / 4).max(1) as u32,
-        prefixes: PREFIXES,
+        prefixes: PREFIXES.max(spare(desired.networks.len() + addresses) as u32),
         zones: (desired.zones.len() + SPARE_ZONES) as u32,
     }
 }

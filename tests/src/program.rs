@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use aya::maps::{Array, Map, MapData, PerCpuArray};
 use aya::programs::{ProgramError, TestRun as _, TestRunOptions};
+use limiter_agent::clock::monotonic_ns;
 use limiter_agent::dataplane::{Limit, Maps, Prefix, Programs, Sizes};
 use limiter_common::LAYOUT_VERSION;
 use limiter_common::cost::TICKS_PER_NS;
@@ -106,14 +107,14 @@ impl Fixture {
     pub fn meter(&self, slot: u32, limit: Limit) {
         self.maps.meters().claim(slot, slot as u64, Owner::INSTANCE);
         for direction in Direction::ALL {
-            self.maps.meters().set_limit(slot, direction, limit);
+            self.maps.meters().set_limit(slot, direction, limit, monotonic_ns());
         }
     }
 
     /// Sets when a meter is next free, relative to now: it is in debt, or idle for so long.
     pub fn set_lead(&mut self, slot: u32, direction: Direction, lead_ns: i64) {
         let mut meter = self.maps.meters().read(slot, direction);
-        meter.next_free_ticks = now_ns().wrapping_add_signed(lead_ns).wrapping_mul(TICKS_PER_NS);
+        meter.next_free_ticks = monotonic_ns().wrapping_add_signed(lead_ns).wrapping_mul(TICKS_PER_NS);
         self.meters.set(index(slot, direction), meter, 0).expect("meter");
     }
 
@@ -150,12 +151,6 @@ impl Drop for Fixture {
     fn drop(&mut self) {
         Maps::unpin(&self.pins).expect("pins of this test");
     }
-}
-
-/// The clock of the programs, nanoseconds.
-pub fn now_ns() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// Runs the program of `direction` `times` times on the same buffer: each run finds it as the one before

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use limiter_agent::clock::monotonic_ns;
 use limiter_agent::dataplane::Limit;
 use limiter_common::cost::{RATE_MAX_BPS, of_bytes, per_byte};
 use limiter_common::gcra;
@@ -14,7 +15,7 @@ use limiter_tests::program::scene::{
     FOREIGN_IP, INSTANCE, INSTANCE_IP, INTERNET_IP, NETWORK, OTHER, OTHER_IP, UNKNOWN_IP, UNLIMITED, address,
     fixture, limit, of_instance, udp,
 };
-use limiter_tests::program::{Context, Fixture, IFINDEX, now_ns};
+use limiter_tests::program::{Context, Fixture, IFINDEX};
 
 const BYTES: u16 = 1000;
 const SECOND_NS: u64 = 1_000_000_000;
@@ -33,7 +34,7 @@ fn meter(fixture: &Fixture, slot: u32, direction: Direction) -> Meter {
 
 fn set(fixture: &Fixture, slot: u32, limit: Limit) {
     for direction in Direction::ALL {
-        fixture.maps.meters().set_limit(slot, direction, limit);
+        fixture.maps.meters().set_limit(slot, direction, limit, monotonic_ns());
     }
 }
 
@@ -237,9 +238,9 @@ fn an_idle_meter_is_brought_up_to_now() {
     // New, idle for a minute, for years, and longer than the monotonic clock has run.
     for idle_ns in [0, FULL, i64::MAX / 128, i64::MAX / 32] {
         arrange(&mut fixture, (limit(SLOW_BPS, 0, 0), -idle_ns), (UNLIMITED, 0));
-        let before_ns = now_ns();
+        let before_ns = monotonic_ns();
         assert!(send(&mut fixture, Direction::Up));
-        let after_ns = now_ns();
+        let after_ns = monotonic_ns();
         let cost = of_bytes(u64::from(BYTES), per_byte(SLOW_BPS));
         let began_ns = (meter(&fixture, INSTANCE, Direction::Up).next_free_ticks - cost) / 64;
         assert!((before_ns..=after_ns).contains(&began_ns), "{before_ns} <= {began_ns} <= {after_ns}");
@@ -253,9 +254,9 @@ fn an_idle_meter_admits_its_bound_and_one_packet() {
     let police = limit(SLOW_BPS, 10 * SECOND_NS, 0);
     for (instance, network) in [((police, 0), (UNLIMITED, 0)), ((UNLIMITED, 0), (police, 0))] {
         arrange(&mut fixture, instance, network);
-        let began_ns = now_ns();
+        let began_ns = monotonic_ns();
         let admitted = (0..20).take_while(|_| send(&mut fixture, Direction::Up)).count();
-        assert!(now_ns() - began_ns < SECOND_NS, "too slow a machine for this test");
+        assert!(monotonic_ns() - began_ns < SECOND_NS, "too slow a machine for this test");
         assert_eq!(admitted, 11);
         assert!(!send(&mut fixture, Direction::Up), "what is refused does not add to the debt, nor pay it");
         let meter = meter(&fixture, if instance.0 == police { INSTANCE } else { NETWORK }, Direction::Up);
@@ -263,7 +264,7 @@ fn an_idle_meter_admits_its_bound_and_one_packet() {
         let cost = of_bytes(u64::from(BYTES), per_byte(SLOW_BPS));
         assert!(gcra::is_valid(
             meter.next_free_ticks,
-            now_ns() * 64,
+            monotonic_ns() * 64,
             Control(police.control).bound_ticks(),
             cost
         ));
@@ -274,7 +275,7 @@ fn an_idle_meter_admits_its_bound_and_one_packet() {
 fn a_packet_larger_than_the_bound_passes_when_idle_and_leaves_debt() {
     let mut fixture = limited((limit(SLOW_BPS, SECOND_NS / 10, 0), 0), (UNLIMITED, 0));
     assert!(send(&mut fixture, Direction::Up));
-    let lead_ns = meter(&fixture, INSTANCE, Direction::Up).next_free_ticks / 64 - now_ns();
+    let lead_ns = meter(&fixture, INSTANCE, Direction::Up).next_free_ticks / 64 - monotonic_ns();
     assert!((SECOND_NS / 2..=SECOND_NS).contains(&lead_ns), "a debt of {lead_ns} ns");
     assert!(!send(&mut fixture, Direction::Up));
     fixture.set_lead(INSTANCE, Direction::Up, -1);
@@ -346,7 +347,7 @@ fn unknown_sources_are_listed_once_each() {
     let mut fixture = fixture();
     let mut up =
         |source| fixture.run(Direction::Up, &udp(source, INTERNET_IP, BYTES), Context::default()).passes();
-    let began_ns = now_ns();
+    let began_ns = monotonic_ns();
     assert_eq!(
         [up(UNKNOWN_IP), up(FOREIGN_IP), up(UNKNOWN_IP), up(INSTANCE_IP)],
         [false, false, false, true]
@@ -358,7 +359,7 @@ fn unknown_sources_are_listed_once_each() {
     for (ip, packets, network) in [(UNKNOWN_IP, 2, NETWORK), (FOREIGN_IP, 1, 0)] {
         let unknown = listed[&AddressKey::new(0, address(ip))];
         assert_eq!((unknown.packets, unknown.network, unknown.ifindex), (packets, network, IFINDEX));
-        assert!((began_ns..=now_ns()).contains(&unknown.seen_ns));
+        assert!((began_ns..=monotonic_ns()).contains(&unknown.seen_ns));
     }
     assert_eq!(counted(&fixture, Reason::Unknown, Direction::Up), 2);
     assert_eq!(counted(&fixture, Reason::Unknown, Direction::Down), 1);

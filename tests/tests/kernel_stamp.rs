@@ -2,11 +2,12 @@
 
 use std::thread;
 
+use limiter_agent::clock::monotonic_ns;
 use limiter_agent::dataplane::Limit;
 use limiter_common::cost::{RATE_MAX_BPS, of_bytes, per_byte};
 use limiter_common::meter::{Control, Direction};
 use limiter_tests::program::scene::{INSTANCE, NETWORK, UNLIMITED, fixture, limit, of_instance};
-use limiter_tests::program::{self, Context, Fixture, Outcome, now_ns};
+use limiter_tests::program::{self, Context, Fixture, Outcome};
 
 const BYTES: u16 = 1000;
 const SECOND_NS: u64 = 1_000_000_000;
@@ -61,14 +62,14 @@ fn packets_leave_one_cost_apart_and_within_the_bound() {
     let mut last_ns = send(&mut fixture, Direction::Up, Context::default()).delivery_ns;
     let mut sent = 1;
     loop {
-        let before_ns = now_ns();
+        let before_ns = monotonic_ns();
         let outcome = fixture.run(Direction::Up, &of_instance(Direction::Up, BYTES), Context::default());
         if !outcome.passes() {
             assert_eq!(outcome.delivery_ns, 0, "a refused packet is left as it was");
             break;
         }
         assert!((cost_ns..=cost_ns + 1).contains(&(outcome.delivery_ns - last_ns)));
-        assert!(outcome.delivery_ns >= before_ns && outcome.delivery_ns <= now_ns() + 10 * SECOND_NS);
+        assert!(outcome.delivery_ns >= before_ns && outcome.delivery_ns <= monotonic_ns() + 10 * SECOND_NS);
         (last_ns, sent) = (outcome.delivery_ns, sent + 1);
     }
     assert!(sent as u64 * cost_ns >= 6 * SECOND_NS, "the queue has room up to the bound");
@@ -83,13 +84,13 @@ fn an_idle_or_observed_meter_stamps_nothing() {
     fixture.set_lead(INSTANCE, Direction::Up, LEAD_NS);
     assert_eq!(send(&mut fixture, Direction::Up, Context::default()).delivery_ns, 0);
     let charged = free_ns(&fixture, INSTANCE, Direction::Up);
-    assert!(charged > now_ns() + 2 * SECOND_NS, "what is observed and within its limit is charged");
+    assert!(charged > monotonic_ns() + 2 * SECOND_NS, "what is observed and within its limit is charged");
 }
 
 /// What stands in the buffer without being a delivery time (a receive time) counts for nothing.
 #[test]
 fn a_time_that_is_no_delivery_time_is_ignored() {
-    for theirs_ns in [1, now_ns(), now_ns() + 5 * SECOND_NS, u64::MAX] {
+    for theirs_ns in [1, monotonic_ns(), monotonic_ns() + 5 * SECOND_NS, u64::MAX] {
         let context = Context { delivery_ns: theirs_ns, ..Context::default() };
         let mut fixture = ahead(LEAD_NS, -1);
         let free_ns = free_ns(&fixture, INSTANCE, Direction::Up);
@@ -130,11 +131,15 @@ fn a_sender_s_own_time_is_cut() {
             thread::yield_now();
         }
         let limit = meters.limit(INSTANCE, Direction::Up);
-        meters.set_limit(INSTANCE, Direction::Up, Limit { cost_per_byte: 0, ..limit });
-        let lifted_ns = now_ns();
+        meters.set_limit(INSTANCE, Direction::Up, Limit { cost_per_byte: 0, ..limit }, monotonic_ns());
+        let lifted_ns = monotonic_ns();
         (runs.join().expect("runs"), lifted_ns)
     });
     assert_eq!(meters.read(INSTANCE, Direction::Up).passed_packets, u64::from(RUNS));
     assert!(outcome.delivery_ns >= lifted_ns, "a delivery time stays one");
-    assert!(outcome.delivery_ns <= now_ns() + CUT_NS, "{} ns away", outcome.delivery_ns - now_ns());
+    assert!(
+        outcome.delivery_ns <= monotonic_ns() + CUT_NS,
+        "{} ns away",
+        outcome.delivery_ns - monotonic_ns()
+    );
 }

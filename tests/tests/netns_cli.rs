@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use limiter_agent::clock::monotonic_ns;
 use limiter_agent::dataplane::{Limit, attach};
 use limiter_common::cost;
 use limiter_common::meter::{Direction, Owner};
@@ -112,7 +113,7 @@ fn status_tells_what_is_not_as_the_state_asks() {
     let web = (1..meters.slots()).find(|slot| limit_of(*slot).cost_per_byte == cost::per_byte(5_000_000));
     let web = web.expect("the meter of office/web");
     let drifted = Limit { cost_per_byte: cost::per_byte(9_000_000), ..limit_of(web) };
-    meters.set_limit(web, Direction::Up, drifted);
+    meters.set_limit(web, Direction::Up, drifted, monotonic_ns());
     let free = (1..meters.slots()).find(|slot| meters.owner(*slot).entity == 0).expect("a free slot");
     meters.claim(free, 77, Owner::INSTANCE);
     topology.node.enter(|| {

@@ -3,12 +3,13 @@
 use std::sync::Barrier;
 use std::thread;
 
+use limiter_agent::clock::monotonic_ns;
 use limiter_common::cost::{of_bytes, per_byte};
 use limiter_common::meter::{Control, Direction, Meter};
 use limiter_tests::program::scene::{
     INSTANCE, INSTANCE_IP, INTERNET_IP, NETWORK, OTHER, OTHER_IP, UNLIMITED, fixture, limit, udp,
 };
-use limiter_tests::program::{self, Context, Fixture, now_ns};
+use limiter_tests::program::{self, Context, Fixture};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 const BYTES: u16 = 1500;
@@ -18,7 +19,7 @@ const RUNS: u32 = 4_000_000;
 fn flood(fixture: &mut Fixture, sources: [std::net::Ipv4Addr; 2]) -> u64 {
     let mut second = fixture.programs_again();
     let start = Barrier::new(2);
-    let began_ns = now_ns();
+    let began_ns = monotonic_ns();
     thread::scope(|scope| {
         for (cpu, (programs, source)) in
             [&mut fixture.programs, &mut second].into_iter().zip(sources).enumerate()
@@ -34,7 +35,7 @@ fn flood(fixture: &mut Fixture, sources: [std::net::Ipv4Addr; 2]) -> u64 {
             });
         }
     });
-    now_ns() - began_ns
+    monotonic_ns() - began_ns
 }
 
 fn meter(fixture: &Fixture, slot: u32) -> Meter {

@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use limiter_common::key::{Address, AddressKey};
-use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 use super::table::{self, Column, table};
@@ -68,12 +67,6 @@ pub fn address(key: AddressKey) -> IpAddr {
     let octets = Address { high: a | b << 32, low: c | d << 32 }.octets();
     let v6 = Ipv6Addr::from(octets);
     v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4)
-}
-
-/// The clock of the kernel program, nanoseconds.
-pub fn monotonic_ns() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// Prints a list, as a table or as JSON.

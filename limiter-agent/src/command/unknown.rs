@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::show;
 use super::table::Column;
+use crate::clock;
 use crate::dataplane::Maps;
 use crate::desired::{self, Desired};
 use crate::place::Place;
@@ -20,7 +21,7 @@ use crate::reconcile::entity;
 pub fn list(place: &Place, json: bool) -> anyhow::Result<()> {
     let maps = open(place)?;
     let names = Names::of(place, &maps)?;
-    let now_ns = show::monotonic_ns();
+    let now_ns = clock::monotonic_ns();
     let rows: Vec<Row> =
         seen(&maps)?.into_iter().map(|(key, source)| names.row(key, &source, now_ns)).collect();
     let columns = [

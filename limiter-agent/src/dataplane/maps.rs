@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use aya::maps::lpm_trie::Key;
 use aya::maps::{MapData, MapInfo};
-use limiter_common::LAYOUT_VERSION;
 use limiter_common::interface::Zone;
 use limiter_common::key::{AddressKey, PrefixData, Target};
 use limiter_common::meter::Direction;
@@ -16,7 +15,7 @@ use limiter_common::verdict::{Reason, Tally};
 
 use super::interfaces::InterfaceTable;
 use super::meters::MeterArray;
-use super::{DataPlaneError, batch};
+use super::{DataPlaneError, batch, bpffs};
 
 /// A key of the `NETWORKS` trie: bits that count, of zone and mapped address together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,7 +55,7 @@ pub struct Maps {
 impl Maps {
     /// Opens the maps pinned in `pins`; none where nothing is pinned.
     pub fn open(pins: &Path) -> Result<Option<Self>, DataPlaneError> {
-        let pins = pins.join(format!("v{LAYOUT_VERSION}"));
+        let pins = bpffs::layout(pins);
         if !pins.join("METERS").exists() {
             return Ok(None);
         }
@@ -73,6 +72,15 @@ impl Maps {
             meters_id: meters.info.id(),
             meters: MeterArray::map(meters.fd(), owners.fd(), owners.info.max_entries())?,
         }))
+    }
+
+    /// Takes over everything that `from`, a set of smaller maps, holds but counts.
+    pub(super) fn adopt(&self, from: &Self) -> Result<(), DataPlaneError> {
+        self.instances.update(&from.instances.entries::<AddressKey, u64>()?)?;
+        self.networks.update(&from.networks.entries::<Key<PrefixData>, u64>()?)?;
+        self.zones.update(&from.zones.entries::<u32, Zone>()?)?;
+        self.meters.adopt(&from.meters);
+        Ok(())
     }
 
     /// Removes the pins in `pins`; attached programs keep their maps until they are detached.
@@ -244,7 +252,7 @@ impl Pinned {
                 map: self.name,
                 capacity: self.info.max_entries(),
                 needed: self.info.max_entries() as u64 + 1,
-                remedy: "raise `capacity` in the state file and restart the agent",
+                remedy: "restart the agent: it makes larger maps at its start",
             },
             _ => DataPlaneError::syscall("bpf(BPF_MAP_UPDATE_BATCH)", self.name)(source),
         })

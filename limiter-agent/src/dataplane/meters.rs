@@ -3,6 +3,8 @@
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use limiter_common::cost::TICKS_PER_NS;
+use limiter_common::gcra;
 use limiter_common::meter::{Control, Direction, Meter, Owner, index};
 
 use super::DataPlaneError;
@@ -67,12 +69,66 @@ impl MeterArray {
         }
     }
 
-    /// Changes a limit. The two words change one after the other: a packet between them sees the new
-    /// bound with the old cost, which holds for nanoseconds and refuses nothing that both would admit.
-    pub fn set_limit(&self, slot: u32, direction: Direction, limit: Limit) {
+    /// Changes a limit. The two words change one after the other, the looser bound with both costs: a
+    /// packet between them is refused by none that neither limit would refuse.
+    ///
+    /// Debt beyond the new bound is forgiven, or a meter that owed seconds at a low rate would refuse
+    /// everything for seconds at a high one. What a program charges meanwhile stays charged.
+    pub fn set_limit(&self, slot: u32, direction: Direction, limit: Limit, now_ns: u64) {
         let words = self.meters.get(index(slot, direction) as usize);
-        words.control.store(limit.control, Ordering::Release);
-        words.cost_per_byte.store(limit.cost_per_byte, Ordering::Release);
+        let cost = || words.cost_per_byte.store(limit.cost_per_byte, Ordering::Release);
+        let control = || words.control.store(limit.control, Ordering::Release);
+        let before = Control(words.control.load(Ordering::Acquire));
+        if before.bound_ns() < limit.control().bound_ns() {
+            control();
+            cost();
+        } else {
+            cost();
+            control();
+        }
+        let lead = gcra::lead(words.next_free_ticks.load(Ordering::Acquire), now_ns * TICKS_PER_NS);
+        let beyond = lead.saturating_sub(limit.control().bound_ticks());
+        if limit.cost_per_byte != 0 {
+            words.next_free_ticks.fetch_sub(beyond, Ordering::AcqRel);
+        }
+    }
+
+    /// Makes the free slots here those of `from`, a smaller array: owners, limits and debt, without counts.
+    ///
+    /// While programs write both, each meter holds its limit for what it sees, so that packets on
+    /// different interfaces may pass twice: for the time it takes to exchange the programs.
+    pub(super) fn adopt(&self, from: &Self) {
+        for slot in 0..from.slots() {
+            let owner = from.owner(slot);
+            let words = self.owners.get(slot as usize);
+            words.kind.store(owner.kind, Ordering::Release);
+            words.generation.store(owner.generation, Ordering::Release);
+            words.entity.store(owner.entity, Ordering::Release);
+            for direction in Direction::ALL {
+                let place = index(slot, direction) as usize;
+                let (old, new) = (from.meters.get(place), self.meters.get(place));
+                let move_over = |old: &AtomicU64, new: &AtomicU64| {
+                    new.store(old.load(Ordering::Acquire), Ordering::Release);
+                };
+                move_over(&old.next_free_ticks, &new.next_free_ticks);
+                move_over(&old.cost_per_byte, &new.cost_per_byte);
+                move_over(&old.control, &new.control);
+            }
+        }
+    }
+
+    /// Takes the counts of `from`, which no program writes any more. A count is taken and then added,
+    /// so that beginning again after a kill doubles nothing; a kill between the two loses that one.
+    pub(super) fn take_counts(&self, from: &Self) {
+        for slot in 0..from.slots() {
+            for direction in Direction::ALL {
+                let place = index(slot, direction) as usize;
+                let counts = from.meters.get(place).counts().into_iter().zip(self.meters.get(place).counts());
+                for (old, new) in counts {
+                    new.fetch_add(old.swap(0, Ordering::AcqRel), Ordering::AcqRel);
+                }
+            }
+        }
     }
 
     /// The owner of a slot.
@@ -126,19 +182,20 @@ struct MeterWords {
 
 impl MeterWords {
     fn zero(&self) {
-        let words = [
-            &self.next_free_ticks,
-            &self.cost_per_byte,
-            &self.control,
+        let limit = [&self.next_free_ticks, &self.cost_per_byte, &self.control];
+        for word in limit.into_iter().chain(self.counts()) {
+            word.store(0, Ordering::Release);
+        }
+    }
+
+    fn counts(&self) -> [&AtomicU64; 5] {
+        [
             &self.passed_bytes,
             &self.passed_packets,
             &self.refused_bytes,
             &self.refused_packets,
             &self.marked_packets,
-        ];
-        for word in words {
-            word.store(0, Ordering::Release);
-        }
+        ]
     }
 }
 

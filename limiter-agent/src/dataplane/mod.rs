@@ -5,6 +5,7 @@ mod batch;
 pub mod bpffs;
 pub mod error;
 pub mod feature;
+mod growth;
 pub mod interfaces;
 mod mapping;
 pub mod maps;
@@ -13,6 +14,7 @@ pub mod object;
 mod syscall;
 
 pub use error::DataPlaneError;
+pub use growth::Growth;
 pub use maps::{Maps, Prefix};
 pub use meters::{Limit, MeterArray};
 pub use object::{Programs, Sizes};

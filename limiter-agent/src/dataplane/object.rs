@@ -6,7 +6,6 @@ use std::path::Path;
 use aya::maps::MapData;
 use aya::programs::SchedClassifier;
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
-use limiter_common::LAYOUT_VERSION;
 use limiter_common::interface::{Interface, Zone};
 use limiter_common::key::AddressKey;
 use limiter_common::meter::{Direction, Meter, Owner};
@@ -43,6 +42,23 @@ pub(super) struct Shape {
 }
 
 impl Sizes {
+    /// More room than any state takes.
+    pub const MAX: Self = Self { slots: u32::MAX, addresses: u32::MAX, prefixes: u32::MAX, zones: u32::MAX };
+
+    /// The larger of both, map by map.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            slots: self.slots.max(other.slots),
+            addresses: self.addresses.max(other.addresses),
+            prefixes: self.prefixes.max(other.prefixes),
+            zones: self.zones.max(other.zones),
+        }
+    }
+
+    /// Maps that are as large for every state.
+    pub(super) const FIXED: [&str; 4] = ["INTERFACES", "NODE", "REASONS", "UNKNOWN"];
+
     /// Every map with its sizes.
     pub(super) fn shapes(&self) -> [Shape; 9] {
         let shape = |name, key_bytes, value_bytes, entries| Shape { name, key_bytes, value_bytes, entries };
@@ -72,7 +88,7 @@ impl Programs {
     /// # Errors
     /// A pinned map of another shape is refused, never reinterpreted: aya would reuse it unseen.
     pub fn load(pins: &Path, sizes: &Sizes) -> Result<Self, DataPlaneError> {
-        let pins = pins.join(format!("v{LAYOUT_VERSION}"));
+        let pins = bpffs::layout(pins);
         bpffs::prepare(&pins)?;
         let shapes = sizes.shapes();
         for shape in &shapes {

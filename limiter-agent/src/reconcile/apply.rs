@@ -8,6 +8,7 @@ use super::Node;
 use super::action::Action;
 use super::error::ReconcileError;
 use super::observed::{Hooked, Observed};
+use crate::clock::monotonic_ns;
 use crate::dataplane::{attach, meters, object};
 use crate::netlink::fq;
 
@@ -18,7 +19,7 @@ pub(super) async fn apply(
     actions: &[Action],
 ) -> Result<(), ReconcileError> {
     for action in actions {
-        match one(node, observed, action).await {
+        match one(node, observed, action, monotonic_ns()).await {
             // The device went away since it was observed; its deletion wakes the next round.
             Err(error) if error.is_device_gone() => {}
             result => result?,
@@ -27,7 +28,12 @@ pub(super) async fn apply(
     Ok(())
 }
 
-async fn one(node: &mut Node, observed: &Observed, action: &Action) -> Result<(), ReconcileError> {
+async fn one(
+    node: &mut Node,
+    observed: &Observed,
+    action: &Action,
+    now_ns: u64,
+) -> Result<(), ReconcileError> {
     let maps = &node.maps;
     match action {
         Action::Attach { ifindex, direction, replaces, .. } => {
@@ -49,7 +55,7 @@ async fn one(node: &mut Node, observed: &Observed, action: &Action) -> Result<()
         Action::FreeZone(number) => maps.put_zone(*number, Zone::default())?,
         Action::Limit { slot, limits, .. } => {
             for direction in Direction::ALL {
-                maps.meters().set_limit(*slot, direction, limits[direction as usize]);
+                maps.meters().set_limit(*slot, direction, limits[direction as usize], now_ns);
             }
         }
         Action::PutInstances(entries) => maps.put_instances(entries)?,

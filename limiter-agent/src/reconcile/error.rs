@@ -17,15 +17,18 @@ pub enum PlanError {
     /// A pattern matches both sides of what is one path.
     #[error("interfaces: {0}")]
     DoubleCharge(String),
-    /// The meters have no room.
+    /// A map has no room for the state.
     #[error(
-        "the state has {needed} networks and instances, the maps have room for {capacity}; set `capacity.instances` and restart the agent"
+        "the state needs room for {needed} {what}, the maps have it for {capacity}; restart the agent, which makes \
+         larger maps at its start and loses nothing by it (`capacity.instances` keeps room in advance)"
     )]
-    Slots {
-        /// Slots there are.
+    Full {
+        /// What there is no room for.
+        what: &'static str,
+        /// Room there is.
         capacity: u32,
-        /// Networks and instances.
-        needed: usize,
+        /// Room it takes, what is taken away included: additions come first.
+        needed: u32,
     },
     /// An uplink of the state is not there.
     #[error("uplinks: no device is called {name:?}; the devices are {devices}")]
@@ -44,16 +47,6 @@ pub enum PlanError {
         pattern: String,
         /// The device.
         device: String,
-    },
-    /// The zones have no room.
-    #[error(
-        "the state has {needed} zones, the maps have room for {capacity}; restart the agent to make room"
-    )]
-    Zones {
-        /// Zones there is room for.
-        capacity: u32,
-        /// Zones wanted.
-        needed: usize,
     },
 }
 

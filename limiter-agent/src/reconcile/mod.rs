@@ -7,6 +7,7 @@ pub mod cover;
 pub mod entity;
 pub mod error;
 pub mod fq;
+pub mod growth;
 pub mod interfaces;
 pub mod mode;
 pub mod observe;

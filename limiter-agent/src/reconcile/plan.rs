@@ -13,6 +13,7 @@ use super::error::PlanError;
 use super::fq;
 use super::observed::Observed;
 use super::wanted::{self, Wanted};
+use crate::dataplane::Sizes;
 use crate::desired::{Desired, Rate};
 
 /// What to do, and what it leads to.
@@ -22,6 +23,8 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// The content that the maps will have.
     pub wanted: Wanted,
+    /// Room that the way there takes.
+    pub needed: Sizes,
 }
 
 /// Plans the way from `observed` to `desired`.
@@ -29,11 +32,17 @@ pub struct Plan {
 /// What is added comes before what is taken away, and limits come before the addresses that lead to
 /// them: at no moment does a packet of a known instance find no meter or one without its limit. A
 /// slot is released last, when nothing leads to it.
+///
+/// # Errors
+/// A state that does not fit the node or the maps; nothing of it may be applied then.
 pub fn plan(desired: &Desired, observed: &Observed) -> Result<Plan, PlanError> {
     let wanted = Wanted::of(desired, observed)?;
     let kernel = &observed.kernel;
     let (put_prefixes, removed_prefixes) = difference(&kernel.prefixes, &wanted.prefixes);
     let (put_instances, removed_instances) = difference(&kernel.instances, &wanted.instances);
+
+    let needed = needed(&wanted, removed_instances.len(), removed_prefixes.len());
+    check_room(&kernel.sizes, &needed)?;
 
     let mut actions = Vec::new();
     if wanted.node != kernel.node {
@@ -52,7 +61,30 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Result<Plan, PlanError> {
     actions.extend(freed_zones(observed, &wanted));
     let releases = &wanted.assignment.releases;
     actions.extend((!releases.is_empty()).then(|| Action::Release(releases.clone())));
-    Ok(Plan { actions, wanted })
+    Ok(Plan { actions, wanted, needed })
+}
+
+/// Additions come before removals, so for a moment both are there.
+fn needed(wanted: &Wanted, removed_instances: usize, removed_prefixes: usize) -> Sizes {
+    Sizes {
+        slots: wanted.assignment.slots.iter().max().map_or(1, |slot| slot + 1),
+        addresses: (wanted.instances.len() + removed_instances) as u32,
+        prefixes: (wanted.prefixes.len() + removed_prefixes) as u32,
+        zones: wanted.zones.keys().max().map_or(1, |number| number + 1),
+    }
+}
+
+fn check_room(there: &Sizes, needed: &Sizes) -> Result<(), PlanError> {
+    let rooms = [
+        ("networks and instances", there.slots, needed.slots),
+        ("addresses of instances", there.addresses, needed.addresses),
+        ("prefixes", there.prefixes, needed.prefixes),
+        ("zones", there.zones, needed.zones),
+    ];
+    match rooms.into_iter().find(|(_, capacity, needed)| needed > capacity) {
+        Some((what, capacity, needed)) => Err(PlanError::Full { what, capacity, needed }),
+        None => Ok(()),
+    }
 }
 
 /// Entries to set and keys to remove, each sorted, so that equal states give equal plans.

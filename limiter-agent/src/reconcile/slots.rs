@@ -15,40 +15,28 @@ pub struct Assignment {
     pub releases: Vec<u32>,
 }
 
-/// No slot is left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoSlot {
-    /// Slots there are, slot 0 excluded.
-    pub capacity: u32,
-    /// Entities wanted.
-    pub needed: usize,
-}
-
-/// Assigns slots to the entities with these hashes and kinds, given the owners by slot.
+/// Assigns slots to the entities with these hashes and kinds, given the owners by slot. Where none is
+/// free, slots beyond those there are follow.
 ///
 /// A slot that is to be released is never given away in the same step: its last reading comes first.
-pub fn assign(owners: &[Owner], wanted: &[(u64, u32)]) -> Result<Assignment, NoSlot> {
+pub fn assign(owners: &[Owner], wanted: &[(u64, u32)]) -> Assignment {
     let mut held: HashMap<(u64, u32), u32> = (1_u32..)
         .zip(owners.iter().skip(1))
         .filter(|(_, owner)| owner.entity != 0)
         .map(|(slot, owner)| ((owner.entity, owner.kind), slot))
         .collect();
-    let mut free =
-        (1_u32..).zip(owners.iter().skip(1)).filter(|(_, owner)| owner.entity == 0).map(|(slot, _)| slot);
+    let mut free = (1_u32..).filter(|&slot| owners.get(slot as usize).is_none_or(|owner| owner.entity == 0));
     let mut assignment = Assignment::default();
     for (place, entity) in wanted.iter().enumerate() {
-        let slot = if let Some(slot) = held.remove(entity) {
-            slot
-        } else {
+        let held = held.remove(entity);
+        if held.is_none() {
             assignment.claims.push(place);
-            let capacity = owners.len().saturating_sub(1) as u32;
-            free.next().ok_or(NoSlot { capacity, needed: wanted.len() })?
-        };
-        assignment.slots.push(slot);
+        }
+        assignment.slots.extend(held.or_else(|| free.next()));
     }
     assignment.releases = held.into_values().collect();
     assignment.releases.sort_unstable();
-    Ok(assignment)
+    assignment
 }
 
 #[cfg(test)]
@@ -63,18 +51,18 @@ mod tests {
 
     #[test]
     fn holders_keep_their_slot() {
-        let assignment = assign(&owners(&[0, 11, 0, 33]), &[(33, 1), (44, 1)]).expect("room");
+        let assignment = assign(&owners(&[0, 11, 0, 33]), &[(33, 1), (44, 1)]);
         assert_eq!(assignment, Assignment { slots: vec![3, 2], claims: vec![1], releases: vec![1] });
     }
 
     #[test]
     fn a_slot_to_be_released_is_not_room() {
-        assert_eq!(assign(&owners(&[0, 11]), &[(44, 1)]), Err(NoSlot { capacity: 1, needed: 1 }));
+        assert_eq!(assign(&owners(&[0, 11]), &[(44, 1)]).slots, [2]);
     }
 
     #[test]
     fn the_kind_is_part_of_the_owner() {
-        let assignment = assign(&owners(&[0, 11, 0]), &[(11, 2)]).expect("room");
+        let assignment = assign(&owners(&[0, 11, 0]), &[(11, 2)]);
         assert_eq!(assignment.releases, [1]);
     }
 
@@ -90,12 +78,11 @@ mod tests {
                 if !seen.insert(owner.entity) { owner.entity = 0; }
             }
             let wanted: Vec<(u64, u32)> = wanted.into_iter().map(|entity| (entity, 1)).collect();
-            if let Ok(assignment) = assign(&owners, &wanted) {
-                let distinct: std::collections::HashSet<u32> = assignment.slots.iter().copied().collect();
-                prop_assert_eq!(distinct.len(), wanted.len());
-                prop_assert!(!distinct.contains(&0));
-                prop_assert!(assignment.releases.iter().all(|slot| !distinct.contains(slot)));
-            }
+            let assignment = assign(&owners, &wanted);
+            let distinct: std::collections::HashSet<u32> = assignment.slots.iter().copied().collect();
+            prop_assert_eq!(distinct.len(), wanted.len());
+            prop_assert!(!distinct.contains(&0));
+            prop_assert!(assignment.releases.iter().all(|slot| !distinct.contains(slot)));
         }
     }
 }

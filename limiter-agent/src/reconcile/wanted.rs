@@ -45,7 +45,7 @@ pub struct Wanted {
 impl Wanted {
     /// Computes the content.
     pub fn of(desired: &Desired, observed: &Observed) -> Result<Self, PlanError> {
-        let zone_numbers = zone_numbers(desired, &observed.kernel.zones)?;
+        let zone_numbers = zone_numbers(desired, &observed.kernel.zones);
         let entities = entities(desired);
         let assignment = assign(desired, &entities, &observed.kernel.owners)?;
         let matched = super::interfaces::matched(desired, observed)?;
@@ -106,8 +106,7 @@ fn assign(desired: &Desired, entities: &[(Entity, u64)], owners: &[Owner]) -> Re
         }
     }
     let keys: Vec<(u64, u32)> = entities.iter().map(|&(entity, hash)| (hash, entity.kind())).collect();
-    slots::assign(owners, &keys)
-        .map_err(|full| PlanError::Slots { capacity: full.capacity, needed: full.needed })
+    Ok(slots::assign(owners, &keys))
 }
 
 /// Name of an entity, as messages show it.
@@ -122,7 +121,7 @@ pub fn name(desired: &Desired, entity: Entity) -> String {
 }
 
 /// Number of each desired zone: the one it has, else a free one.
-fn zone_numbers(desired: &Desired, zones: &[Zone]) -> Result<Vec<u32>, PlanError> {
+fn zone_numbers(desired: &Desired, zones: &[Zone]) -> Vec<u32> {
     let owners: Vec<Owner> = [0]
         .into_iter()
         .chain(zones.iter().map(|zone| zone.entity))
@@ -130,9 +129,7 @@ fn zone_numbers(desired: &Desired, zones: &[Zone]) -> Result<Vec<u32>, PlanError
         .collect();
     let wanted: Vec<(u64, u32)> =
         desired.zones.iter().map(|zone| (entity::hash("zone", &zone.name), 0)).collect();
-    let assigned = slots::assign(&owners, &wanted)
-        .map_err(|full| PlanError::Zones { capacity: full.capacity, needed: full.needed })?;
-    Ok(assigned.slots.into_iter().map(|slot| slot - 1).collect())
+    slots::assign(&owners, &wanted).slots.into_iter().map(|slot| slot - 1).collect()
 }
 
 /// A key of the prefix map.

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
+use limiter_agent::clock::monotonic_ns;
 use limiter_agent::dataplane::{Limit, Prefix as Key};
 use limiter_common::cost::{RATE_MAX_BPS, RATE_MIN_BPS, per_byte};
 use limiter_common::interface::{Interface, Range, Zone as Ranges};
@@ -240,7 +241,7 @@ fn put_meter(fixture: &mut Fixture, slot: u32, direction: Direction, meter: Mete
         (false, _) => (0, 0, DAY_NS),
     };
     let limit = Limit { cost_per_byte, control: Control::new(bound_ns, flags).0 };
-    fixture.maps.meters().set_limit(slot, direction, limit);
+    fixture.maps.meters().set_limit(slot, direction, limit, monotonic_ns());
     fixture.set_lead(slot, direction, lead_ns);
 }
 

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use limiter_common::meter::{Direction, Meter};
 use limiter_common::verdict::{Reason, Tally};
 
-use crate::command::show;
+use crate::clock;
 use crate::dataplane::{Maps, attach};
 use crate::desired::{self, Desired};
 use crate::netlink::Netlink;
@@ -77,7 +77,7 @@ impl View {
             owners,
             readings,
             reasons,
-            now_ns: show::monotonic_ns(),
+            now_ns: clock::monotonic_ns(),
         })
     }
 }
