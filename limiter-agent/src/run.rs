@@ -1,6 +1,7 @@
 //! The agent's life: load, reconcile, wait for whatever may have changed, reconcile again.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::args::{MetricsAddress, RunArgs};
 use crate::dataplane::{Maps, Programs};
+use crate::desired::Desired;
 use crate::metrics::{self, Collector, Rounds};
 use crate::netlink::{Netlink, Watch};
 use crate::place::Place;
@@ -41,19 +43,15 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
     // Watches are open before the first reading, so no change is missed.
     let file_watch = StateWatch::open(&place.state_file)?;
     let mut node_watch = Watch::open()?;
-    let mut source = first_state(&place)?;
-    let mut node = open(&place, &source).await?;
+    let (mut node, mut desired) = first(&place).await?;
     let rounds = Arc::new(Rounds::default());
-
-    reconcile(&mut node, &source.desired).await?;
     rounds.note(true, true, node.actions);
-    source.note_applied(&place).context("keeping a copy of the state")?;
     privilege::drop_to(Stage::Life).context("giving up capabilities")?;
     if let Some(listener) = listener {
         let collector = Collector::new(place.clone(), node.programs.known().to_vec(), Arc::clone(&rounds));
         tokio::spawn(metrics::serve(listener, Arc::new(collector)));
     }
-    tell_ready(&source);
+    tell_ready(&desired);
 
     let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -70,7 +68,7 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
-        step(&place, &mut node, &mut source, &rounds).await;
+        step(&place, &mut node, &mut desired, &rounds).await;
     }
     tracing::info!("stopping; limits stay in force");
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -79,45 +77,61 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
 
 /// Reads the file again and reconciles. A refused file or a failed round is told and leaves the last
 /// good state in force.
-async fn step(place: &Place, node: &mut Node, source: &mut Source, rounds: &Rounds) {
+async fn step(place: &Place, node: &mut Node, desired: &mut Desired, rounds: &Rounds) {
     let before = node.actions;
-    match Source::read(&place.state_file) {
-        Ok(read) => match reconcile(node, &read.desired).await {
+    let refusal = match Source::read_changed(place) {
+        Ok(read) => match reconcile(node, read.as_ref().map_or(desired, |read| &read.desired)).await {
             Ok(_) => {
-                rounds.note(true, !read.is_same(source), node.actions - before);
-                if let Err(error) = read.note_applied(place) {
+                rounds.note(true, read.is_some(), node.actions - before);
+                let noted = match read {
+                    None => state::forget_refusal(place),
+                    Some(read) => {
+                        let noted = read.note_applied(place);
+                        *desired = read.desired;
+                        tell_ready(desired);
+                        noted
+                    }
+                };
+                if let Err(error) = noted {
                     tracing::error!(%error, "keeping a copy of the state");
                 }
-                if !read.is_same(source) {
-                    tell_ready(&read);
-                }
-                *source = read;
                 return;
             }
-            Err(error) => refuse(place, &error.to_string()),
+            Err(error) => error.to_string(),
         },
-        Err(error) => refuse(place, &error.to_string()),
-    }
-    let fallback = reconcile(node, &source.desired).await;
+        Err(error) => error.to_string(),
+    };
+    refuse(place, &refusal);
+    let fallback = reconcile(node, desired).await;
     rounds.note(fallback.is_ok(), false, node.actions - before);
     if let Err(error) = fallback {
         tracing::error!(%error, "the last good state could not be put in force either");
     }
 }
 
-/// The state file, or what was last in force where the file is refused: a node that starts with a
-/// broken file must not run without limits.
-fn first_state(place: &Place) -> anyhow::Result<Source> {
-    match Source::read(&place.state_file) {
-        Ok(source) => Ok(source),
-        Err(error) => match Source::read(&place.applied()) {
-            Ok(applied) => {
-                refuse(place, &error.to_string());
-                Ok(applied)
+/// Puts the state file in force, or what was last in force where the file is refused: a node that
+/// starts with a broken file must not run without limits.
+async fn first(place: &Place) -> anyhow::Result<(Node, Desired)> {
+    match Box::pin(put_in_force(place, &place.state_file)).await {
+        Ok((node, source)) => {
+            source.note_applied(place).context("keeping a copy of the state")?;
+            Ok((node, source.desired))
+        }
+        Err(error) => match Box::pin(put_in_force(place, &place.applied())).await {
+            Ok((node, source)) => {
+                refuse(place, &format!("{error:#}"));
+                Ok((node, source.desired))
             }
-            Err(_) => Err(anyhow::anyhow!(error)),
+            Err(_) => Err(error),
         },
     }
+}
+
+async fn put_in_force(place: &Place, file: &Path) -> anyhow::Result<(Node, Source)> {
+    let source = Source::read(file).map_err(|error| anyhow::anyhow!(error))?;
+    let mut node = open(place, &source.desired).await?;
+    reconcile(&mut node, &source.desired).await?;
+    Ok((node, source))
 }
 
 fn refuse(place: &Place, reason: &str) {
@@ -126,10 +140,10 @@ fn refuse(place: &Place, reason: &str) {
     let _ = sd_notify::notify(&[NotifyState::Status(&format!("state file refused: {reason}"))]);
 }
 
-async fn open(place: &Place, source: &Source) -> anyhow::Result<Node> {
+async fn open(place: &Place, desired: &Desired) -> anyhow::Result<Node> {
     let mut netlink = Netlink::open()?;
-    Box::pin(growth::make_room(&place.pins, &source.desired, &mut netlink)).await?;
-    let programs = Programs::load(&place.pins, &sizing::sizes(&source.desired))?;
+    growth::make_room(&place.pins, desired, &mut netlink).await?;
+    let programs = Programs::load(&place.pins, &sizing::sizes(desired))?;
     let maps = Maps::open(&place.pins)?.context("the maps just pinned are gone")?;
     let undo = Undo::open(&place.state_dir).context("reading the record for uninstall")?;
     Ok(Node { maps, programs, netlink, undo, actions: 0 })
@@ -144,8 +158,8 @@ async fn listen(address: MetricsAddress) -> anyhow::Result<Option<TcpListener>> 
     ))
 }
 
-fn tell_ready(source: &Source) {
-    let (networks, instances) = (source.desired.networks.len(), source.desired.instances.len());
+fn tell_ready(desired: &Desired) {
+    let (networks, instances) = (desired.networks.len(), desired.instances.len());
     tracing::info!(networks, instances, "in force");
     let status = format!("{networks} networks and {instances} instances in force");
     let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]);

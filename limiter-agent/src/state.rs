@@ -18,28 +18,44 @@ pub struct Source {
 impl Source {
     /// Reads and checks a state file.
     pub fn read(path: &Path) -> Result<Self, Box<desired::StateError>> {
-        let (bytes, desired) = desired::load(path)?;
-        Ok(Self { desired, bytes })
+        Self::of(path, desired::bytes(path)?)
     }
 
-    /// True where both came from the same bytes.
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.bytes == other.bytes
+    /// Reads and checks the state file unless it holds what was last put in force.
+    pub fn read_changed(place: &Place) -> Result<Option<Self>, Box<desired::StateError>> {
+        let bytes = desired::bytes(&place.state_file)?;
+        if is_applied(place, &bytes) {
+            return Ok(None);
+        }
+        Self::of(&place.state_file, bytes).map(Some)
+    }
+
+    fn of(path: &Path, bytes: Vec<u8>) -> Result<Self, Box<desired::StateError>> {
+        Ok(Self { desired: desired::checked(path, &bytes)?, bytes })
     }
 
     /// Keeps a copy of what is in force now and forgets the last refusal.
     pub fn note_applied(&self, place: &Place) -> io::Result<()> {
-        if fs::read(place.applied()).ok().as_deref() != Some(&self.bytes) {
+        if !is_applied(place, &self.bytes) {
             let next = place.state_dir.join("applied.yaml.next");
             let mut file = fs::File::create(&next)?;
             file.write_all(&self.bytes)?;
             file.sync_all()?;
             fs::rename(next, place.applied())?;
         }
-        match fs::remove_file(place.refused()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        forget_refusal(place)
+    }
+}
+
+fn is_applied(place: &Place, bytes: &[u8]) -> bool {
+    fs::read(place.applied()).is_ok_and(|applied| applied == bytes)
+}
+
+/// Forgets why the state file was not in force.
+pub fn forget_refusal(place: &Place) -> io::Result<()> {
+    match fs::remove_file(place.refused()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

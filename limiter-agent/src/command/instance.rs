@@ -119,7 +119,7 @@ pub fn run(command: InstanceCommand, place: &Place) -> anyhow::Result<()> {
         InstanceCommand::Adopt { address, name, network, limits, write } => {
             let name = name.unwrap_or_else(|| address.to_string());
             let source = unknown::Source::find(place, address)?;
-            let network = source.network(&desired::load(&place.state_file)?.1, network.as_deref())?;
+            let network = source.network(&desired::load(&place.state_file)?, network.as_deref())?;
             let change = limits.edit(Some(vec![address.to_string()]));
             write.update(place, |state| edit::add_instance(state, &format!("{network}/{name}"), change))?;
             if write.dry_run { Ok(()) } else { source.forget(place) }
@@ -133,7 +133,7 @@ pub fn run(command: InstanceCommand, place: &Place) -> anyhow::Result<()> {
 }
 
 fn list(place: &Place, network: Option<&str>, json: bool) -> anyhow::Result<()> {
-    let (_, state) = desired::load(&place.state_file)?;
+    let state = desired::load(&place.state_file)?;
     if let Some(name) = network.filter(|name| !state.networks.iter().any(|network| &*network.name == *name)) {
         anyhow::bail!("{}: there is no network {name:?}", place.state_file.display());
     }

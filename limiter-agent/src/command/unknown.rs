@@ -114,7 +114,7 @@ struct Names {
 
 impl Names {
     fn of(place: &Place, maps: &Maps) -> anyhow::Result<Self> {
-        let Ok((_, state)) = desired::load(&place.applied()) else { return Ok(Self::default()) };
+        let Ok(state) = desired::load(&place.applied()) else { return Ok(Self::default()) };
         let zones: HashMap<u64, &str> =
             state.zones.iter().map(|zone| (entity::hash("zone", &zone.name), zone.name.as_str())).collect();
         let networks: HashMap<u64, &str> = state

@@ -55,15 +55,26 @@ pub enum UpdateError {
     },
 }
 
-/// Reads and checks the state file `path`; returns its bytes, too.
-pub fn load(path: &Path) -> Result<(Vec<u8>, Desired), Box<StateError>> {
-    let (bytes, _, desired) = read(path)?;
-    Ok((bytes, desired))
+/// Reads and checks the state file `path`.
+pub fn load(path: &Path) -> Result<Desired, Box<StateError>> {
+    checked(path, &bytes(path)?)
+}
+
+/// Reads the state file `path`, unchecked.
+pub fn bytes(path: &Path) -> Result<Vec<u8>, Box<StateError>> {
+    read_bytes(path, || ()).map_err(|error| {
+        StateError::new(FieldPath::default(), format_args!("cannot be read: {error}")).file(path)
+    })
+}
+
+/// Checks what was read from the state file `path`.
+pub fn checked(path: &Path, bytes: &[u8]) -> Result<Desired, Box<StateError>> {
+    Ok(parse(bytes).map_err(|error| error.file(path))?.1)
 }
 
 /// Reads the written state of the file `path`, checked.
 pub fn load_state(path: &Path) -> Result<NodeState, Box<StateError>> {
-    read(path).map(|(_, state, _)| state)
+    read(path).map(|(_, state)| state)
 }
 
 /// The text of a state file before and after a change.
@@ -107,7 +118,7 @@ pub fn preview(
     drop_comments: bool,
     edit: impl FnOnce(NodeState) -> Result<NodeState, EditError>,
 ) -> Result<Change, UpdateError> {
-    let (bytes, old, _) = read(path)?;
+    let (bytes, old) = read(path)?;
     let before = String::from_utf8_lossy(&bytes).into_owned();
     let new = edit(old.clone()).map_err(|error| UpdateError::Edit { file: path.to_owned(), error })?;
     if new == old {
@@ -138,12 +149,10 @@ fn rewrite(path: &Path, old: &str, new: &NodeState, drop_comments: bool) -> Resu
     }
 }
 
-fn read(path: &Path) -> Result<(Vec<u8>, NodeState, Desired), Box<StateError>> {
-    let bytes = read_bytes(path, || ()).map_err(|error| {
-        StateError::new(FieldPath::default(), format_args!("cannot be read: {error}")).file(path)
-    })?;
-    let (state, desired) = parse(&bytes).map_err(|error| error.file(path))?;
-    Ok((bytes, state, desired))
+fn read(path: &Path) -> Result<(Vec<u8>, NodeState), Box<StateError>> {
+    let bytes = bytes(path)?;
+    let (state, _) = parse(&bytes).map_err(|error| error.file(path))?;
+    Ok((bytes, state))
 }
 
 /// `meanwhile` stands for what others do to the file before it is read to its end.
@@ -314,7 +323,7 @@ mod tests {
             2,
             "nothing is left behind"
         );
-        let (_, desired) = load(&path).expect("it reads back");
+        let desired = load(&path).expect("it reads back");
         assert_eq!(desired.instances.len(), 1);
     }
 
@@ -391,6 +400,6 @@ mod tests {
             results.filter_map(|result| result.err().map(|error| error.to_string())).collect()
         });
         assert_eq!(failures, Vec::<String>::new());
-        assert_eq!(load(&path).expect("it reads back").1.instances.len(), 16);
+        assert_eq!(load(&path).expect("it reads back").instances.len(), 16);
     }
 }

@@ -22,7 +22,7 @@ mod tests;
 pub use address::show as show_address;
 pub use check::{DEFAULT_ZONE, INSTANCES_MAX, check};
 pub use error::{FieldPath, StateError};
-pub use file::{Change, UpdateError, load, load_state, preview, update};
+pub use file::{Change, UpdateError, bytes, checked, load, load_state, preview, update};
 pub use model::{Desired, Instance, Interface, LimitSource, Limits, Network, Rule, Zone};
 pub use parse::{FILE_MAX_BYTES, parse};
 pub use pattern::{Pattern, PatternError};

@@ -56,7 +56,7 @@ impl Collector {
 
     /// The instances of a network; none where there is no such network.
     fn instances(&self, network: &str) -> Result<Option<Vec<Series<3>>>, ReadError> {
-        let (_, state) = desired::load(&self.place.applied())?;
+        let state = desired::load(&self.place.applied())?;
         let Some(network) = state.networks.iter().find(|known| &*known.name == network) else {
             return Ok(None);
         };
@@ -116,7 +116,7 @@ impl Memory {
             Some((known, state)) if Some(*known) == stamp => Ok(Arc::clone(state)),
             _ => {
                 // Instances may be a hundred thousand, and the networks know how many they have.
-                let state = Arc::new(Desired { instances: Vec::new(), ..desired::load(&path)?.1 });
+                let state = Arc::new(Desired { instances: Vec::new(), ..desired::load(&path)? });
                 self.state = stamp.map(|stamp| (stamp, Arc::clone(&state)));
                 Ok(state)
             }

@@ -27,16 +27,14 @@ pub enum Action {
     },
     /// Lets everything pass unmetered, or ends that.
     Bypass(bool),
-    /// Gives a free slot to an entity.
+    /// Gives a free slot to an entity, with its limits.
     Claim {
-        /// The slot.
-        slot: u32,
         /// Identity of the entity.
         entity: u64,
         /// `Owner::INSTANCE` or `Owner::NETWORK`.
         kind: u32,
-        /// Its name.
-        name: String,
+        /// Its limits in the slot.
+        limit: SlotLimit,
     },
     /// Takes a program off a hook.
     Detach {
@@ -60,17 +58,8 @@ pub enum Action {
     },
     /// Frees the number of a zone.
     FreeZone(u32),
-    /// Sets the limits of a slot.
-    Limit {
-        /// The slot.
-        slot: u32,
-        /// Up and down.
-        limits: [Limit; 2],
-        /// The entity's name.
-        name: String,
-        /// Its rates, up and down.
-        rates: [Option<Rate>; 2],
-    },
+    /// Changes the limits of a slot.
+    Limit(SlotLimit),
     /// Sets addresses of instances.
     PutInstances(Vec<(AddressKey, Target)>),
     /// Makes a device one of ours, or changes what it is to us.
@@ -106,6 +95,27 @@ pub enum Action {
     RemovePrefixes(Vec<Prefix>),
 }
 
+/// The limits of a slot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SlotLimit {
+    /// The slot.
+    pub slot: u32,
+    /// Up and down.
+    pub limits: [Limit; 2],
+    /// The entity's name.
+    pub name: String,
+    /// Its rates, up and down.
+    pub rates: [Option<Rate>; 2],
+}
+
+impl fmt::Display for SlotLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [up, down] =
+            self.rates.map(|rate| rate.map_or_else(|| "unlimited".into(), |rate| rate.to_string()));
+        write!(f, "{}: up {up}, down {down}", self.name)
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -122,7 +132,7 @@ impl fmt::Display for Action {
             }
             Self::Bypass(true) => f.write_str("bypass on: everything passes unmetered"),
             Self::Bypass(false) => f.write_str("bypass off: limits hold again"),
-            Self::Claim { slot, name, .. } => write!(f, "meter {name} in slot {slot}"),
+            Self::Claim { limit, .. } => write!(f, "meter {limit}"),
             Self::Detach { device, direction, hooked, .. } => {
                 write!(f, "detach program {} from {} of {device}", hooked.program, direction.name())
             }
@@ -131,9 +141,7 @@ impl fmt::Display for Action {
                 write!(f, "shape on {device}: {}", steps.join("; "))
             }
             Self::FreeZone(number) => write!(f, "free zone number {number}"),
-            Self::Limit { name, rates: [up, down], .. } => {
-                write!(f, "limit {name}: up {}, down {}", rate(*up), rate(*down))
-            }
+            Self::Limit(limit) => write!(f, "limit {limit}"),
             Self::PutInstances(entries) => {
                 write!(f, "set {}", count(entries.len(), "instance address", "instance addresses"))
             }
@@ -148,10 +156,6 @@ impl fmt::Display for Action {
             Self::RemovePrefixes(keys) => write!(f, "remove {}", count(keys.len(), "prefix", "prefixes")),
         }
     }
-}
-
-fn rate(rate: Option<Rate>) -> String {
-    rate.map_or_else(|| "unlimited".into(), |rate| rate.to_string())
 }
 
 fn count(number: usize, one: &str, many: &str) -> String {

@@ -5,7 +5,7 @@ use limiter_common::meter::Direction;
 use limiter_common::node::Node as NodeSwitches;
 
 use super::Node;
-use super::action::Action;
+use super::action::{Action, SlotLimit};
 use super::error::ReconcileError;
 use super::observed::{Hooked, Observed};
 use crate::clock::monotonic_ns;
@@ -42,7 +42,10 @@ async fn one(
         Action::Bypass(on) => {
             maps.put_node(NodeSwitches { flags: if *on { NodeSwitches::BYPASS } else { 0 } })?;
         }
-        Action::Claim { slot, entity, kind, .. } => maps.meters().claim(*slot, *entity, *kind),
+        Action::Claim { entity, kind, limit } => {
+            maps.meters().claim(limit.slot, *entity, *kind);
+            set_limits(node, limit, now_ns);
+        }
         Action::Detach { ifindex, direction, hooked, .. } => {
             detach_one(node, *ifindex, *direction, *hooked).await?;
         }
@@ -53,11 +56,7 @@ async fn one(
             node.netlink.apply(*ifindex, steps).await?;
         }
         Action::FreeZone(number) => maps.put_zone(*number, Zone::default())?,
-        Action::Limit { slot, limits, .. } => {
-            for direction in Direction::ALL {
-                maps.meters().set_limit(*slot, direction, limits[direction as usize], now_ns);
-            }
-        }
+        Action::Limit(limit) => set_limits(node, limit, now_ns),
         Action::PutInstances(entries) => maps.put_instances(entries)?,
         Action::PutInterface { interface, .. } => maps.interfaces().put(*interface)?,
         Action::PutPrefixes(entries) => maps.put_networks(entries)?,
@@ -73,6 +72,12 @@ async fn one(
         Action::RemovePrefixes(prefixes) => maps.remove_networks(prefixes)?,
     }
     Ok(())
+}
+
+fn set_limits(node: &Node, limit: &SlotLimit, now_ns: u64) {
+    for direction in Direction::ALL {
+        node.maps.meters().set_limit(limit.slot, direction, limit.limits[direction as usize], now_ns);
+    }
 }
 
 /// A program stays at the kind of hook where it is: changing it would leave a gap.

@@ -7,7 +7,7 @@ use limiter_common::key::Target;
 use limiter_common::meter::Direction;
 use limiter_common::node::Node;
 
-use super::action::Action;
+use super::action::{Action, SlotLimit};
 use super::entity::Entity;
 use super::error::PlanError;
 use super::fq;
@@ -49,7 +49,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Result<Plan, PlanError> {
         actions.push(Action::Bypass(wanted.node.flags & Node::BYPASS != 0));
     }
     actions.extend(claims(desired, &wanted));
-    actions.extend(limits(desired, observed, &wanted));
+    actions.extend(changed_limits(desired, observed, &wanted));
     actions.extend(zones(desired, observed, &wanted));
     actions.extend((!put_prefixes.is_empty()).then_some(Action::PutPrefixes(put_prefixes)));
     actions.extend((!put_instances.is_empty()).then_some(Action::PutInstances(put_instances)));
@@ -103,27 +103,28 @@ fn difference<K: Copy + Eq + Hash + Ord>(
 fn claims(desired: &Desired, wanted: &Wanted) -> impl Iterator<Item = Action> {
     wanted.assignment.claims.iter().map(|&place| {
         let (entity, hash) = wanted.entities[place];
-        let slot = wanted.assignment.slots[place];
-        Action::Claim { slot, entity: hash, kind: entity.kind(), name: wanted::name(desired, entity) }
+        Action::Claim { entity: hash, kind: entity.kind(), limit: slot_limit(desired, wanted, place) }
     })
 }
 
-/// A claimed slot is zeroed, so its limits count as changed whatever it held.
-fn limits(desired: &Desired, observed: &Observed, wanted: &Wanted) -> Vec<Action> {
-    let is_new: std::collections::HashSet<usize> = wanted.assignment.claims.iter().copied().collect();
-    let places = wanted.entities.iter().zip(&wanted.assignment.slots).enumerate();
-    let changed = places.filter_map(|(place, (&(entity, _), slot))| {
-        let limits = wanted.limits[slot];
-        let is = observed.kernel.limits.get(*slot as usize);
-        let changed = is_new.contains(&place) || is != Some(&limits);
-        changed.then(|| Action::Limit {
-            slot: *slot,
-            limits,
-            name: wanted::name(desired, entity),
-            rates: rates(desired, entity),
-        })
+/// Limits of slots that have their owner already.
+fn changed_limits(desired: &Desired, observed: &Observed, wanted: &Wanted) -> Vec<Action> {
+    let claims = &wanted.assignment.claims;
+    let changed = wanted.assignment.slots.iter().enumerate().filter(|(place, slot)| {
+        let slot = **slot as usize;
+        observed.kernel.limits.get(slot) != wanted.limits.get(slot) && claims.binary_search(place).is_err()
     });
-    changed.collect()
+    changed.map(|(place, _)| Action::Limit(slot_limit(desired, wanted, place))).collect()
+}
+
+fn slot_limit(desired: &Desired, wanted: &Wanted, place: usize) -> SlotLimit {
+    let (slot, (entity, _)) = (wanted.assignment.slots[place], wanted.entities[place]);
+    SlotLimit {
+        slot,
+        limits: wanted.limits[slot as usize],
+        name: wanted::name(desired, entity),
+        rates: rates(desired, entity),
+    }
 }
 
 fn rates(desired: &Desired, entity: Entity) -> [Option<Rate>; 2] {

@@ -30,8 +30,8 @@ pub struct Wanted {
     pub assignment: Assignment,
     /// Entities in the order of the assignment, with their identity.
     pub entities: Vec<(Entity, u64)>,
-    /// Limits by slot, up and down.
-    pub limits: BTreeMap<u32, [Limit; 2]>,
+    /// Limits by slot, up and down; none in a slot of nobody.
+    pub limits: Vec<[Limit; 2]>,
     /// Addresses of instances.
     pub instances: HashMap<AddressKey, Target>,
     /// Prefixes.
@@ -250,7 +250,7 @@ impl Places<'_> {
             .collect()
     }
 
-    fn limits(&self, entities: &[(Entity, u64)], modes: &Modes) -> BTreeMap<u32, [Limit; 2]> {
+    fn limits(&self, entities: &[(Entity, u64)], modes: &Modes) -> Vec<[Limit; 2]> {
         let both = |zone: usize, limits: &Limits, flags: u64| {
             let rates = [(Direction::Up, limits.up), (Direction::Down, limits.down)];
             rates.map(|(direction, rate)| {
@@ -271,7 +271,12 @@ impl Places<'_> {
                 both(network.zone, &instance.limits, offline | flag(network.observe, Control::OBSERVE))
             }
         };
-        entities.iter().zip(self.slots).map(|(&(entity, _), &slot)| (slot, of(entity))).collect()
+        let mut by_slot =
+            vec![[Limit::default(); 2]; self.slots.iter().max().map_or(1, |&slot| slot as usize + 1)];
+        for (&(entity, _), &slot) in entities.iter().zip(self.slots) {
+            by_slot[slot as usize] = of(entity);
+        }
+        by_slot
     }
 }
 

@@ -66,12 +66,12 @@ async fn findings(place: &Place) -> Vec<Finding> {
     findings.extend(node::capabilities());
     findings.push(node::fair_queue().await);
     findings.extend(node::forwarding());
-    let state = desired::load(&place.state_file).map(|(_, state)| state);
+    let state = desired::load(&place.state_file);
     findings.push(node::state_file(&state));
     findings.push(node::installed(place));
     findings.push(node::vhost_user());
     // Without a state the devices are judged by what is in force, if anything is.
-    let in_force = || desired::load(&place.applied()).map(|(_, state)| state);
+    let in_force = || desired::load(&place.applied());
     if let Ok(state) = state.or_else(|_| in_force()) {
         match look(place, &state).await {
             Ok(found) => findings.extend(found),

@@ -109,7 +109,7 @@ impl<'a> Builder<'a> {
         let Some(meters) = self.view.readings.meters(slot) else { return true };
         let meter = meters[way as usize];
         let is = Limit { cost_per_byte: meter.cost_per_byte, control: meter.control };
-        match self.view.wanted.as_ref().and_then(|wanted| wanted.limits.get(&slot)) {
+        match self.view.wanted.as_ref().and_then(|wanted| wanted.limits.get(slot as usize)) {
             Some(limits) => is != limits[way as usize],
             None => is.cost_per_byte != asked_bps.map_or(0, cost::per_byte),
         }

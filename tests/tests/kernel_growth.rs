@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use limiter_common::cost;
 use limiter_common::meter::{Direction, Meter};
@@ -80,7 +80,7 @@ fn larger_maps_take_the_place_of_full_ones_under_traffic() {
 
 #[test]
 fn killed_at_any_moment_of_the_growth_nothing_is_lost_or_doubled() {
-    const STARTS: usize = 30;
+    const WHILE: Duration = Duration::from_secs(12);
     let topology = Topology::new(&[1]);
     let mut agent = Agent::start(&topology.node, &state(1, 0));
     let to = SocketAddr::new(host_address(false), PORT);
@@ -88,21 +88,24 @@ fn killed_at_any_moment_of_the_growth_nothing_is_lost_or_doubled() {
     let before = web(&agent).passed_bytes;
     agent.kill();
     let mut grown = 0;
-    let (sent, arrived) = under_traffic(&topology, 2_000_000, Duration::from_secs(12), || {
-        for start in 1..=STARTS {
+    let (sent, arrived) = under_traffic(&topology, 2_000_000, WHILE, || {
+        // Ever later after its start, until two starts came to the end of their growth.
+        let (began, mut delay) = (Instant::now(), Duration::from_millis(20));
+        while grown < 2 && began.elapsed() < WHILE - Duration::from_secs(2) {
+            delay = delay.mul_f64(1.12);
             let slots = agent.maps().sizes().slots as usize;
             agent.write_state(&state(slots + 100, 0));
             let mut command = agent.command(&["run", "--metrics", "off"]);
             command.stdout(Stdio::null()).stderr(Stdio::null());
             let mut process = topology.node.spawn(command);
-            thread::sleep(Duration::from_millis(15 * start as u64));
+            thread::sleep(delay);
             process.kill().expect("kill");
             process.wait().expect("wait");
             grown += usize::from(agent.maps().sizes().slots as usize > slots);
         }
         agent.launch();
     });
-    assert!((1..STARTS).contains(&grown), "kills came before and after the end of a growth: {grown}");
+    assert_eq!(grown, 2, "kills came before and after the end of a growth");
     assert_eq!(arrived, sent, "what is below the limit is not lost");
     assert_eq!(web(&agent).passed_bytes - before, arrived, "all is counted, once");
     assert!(agent.ask(&["plan"]).1.contains("Nothing to do"));
