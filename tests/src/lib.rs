@@ -1,6 +1,7 @@
 //! The test harness: namespaces, topologies, traffic, the agent, single packets.
 
 pub mod agent;
+pub mod growth;
 pub mod netns;
 pub mod probe;
 pub mod program;
