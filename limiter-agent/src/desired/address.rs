@@ -1,6 +1,6 @@
 //! Addresses and prefixes: one strict grammar, and which of them an instance may own.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -19,6 +19,9 @@ pub(super) enum AddressError {
     /// An IPv4 address in IPv6 form.
     #[error("is an IPv4 address in IPv6 form; write it as IPv4")]
     Mapped,
+    /// It covers the addresses that stand for IPv4.
+    #[error("covers IPv4 in IPv6 form (::ffff:0:0/96); write a longer prefix, and IPv4 prefixes as such")]
+    CoversMapped,
     /// Length 0.
     #[error("covers every address; write a longer prefix")]
     Everything,
@@ -72,6 +75,9 @@ fn strict(net: IpNet) -> Result<IpNet, AddressError> {
     match net {
         _ if net.prefix_len() == 0 => Err(AddressError::Everything),
         IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => Err(AddressError::Mapped),
+        IpNet::V6(v6) if v6.contains(&Ipv4Addr::UNSPECIFIED.to_ipv6_mapped()) => {
+            Err(AddressError::CoversMapped)
+        }
         _ if net.trunc() != net => Err(AddressError::HostBits(net.trunc())),
         _ => Ok(net),
     }
@@ -99,7 +105,7 @@ const NOT_UNICAST: [(&str, IpNet); 9] = [
 ];
 
 const fn v4([a, b, c, d]: [u8; 4], length: u8) -> IpNet {
-    IpNet::V4(Ipv4Net::new_assert(std::net::Ipv4Addr::new(a, b, c, d), length))
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length))
 }
 
 const fn v6(first: u16, length: u8) -> IpNet {
@@ -164,6 +170,7 @@ mod tests {
         }
         assert_eq!(network_prefix("10.10.0.2"), Err(AddressError::NoPrefix));
         assert_eq!(local_prefix("0.0.0.0/0"), Err(AddressError::Everything));
+        assert_eq!(local_prefix("::/8"), Err(AddressError::CoversMapped));
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub mod observe;
 pub mod observed;
 pub mod plan;
 pub mod slots;
+#[cfg(test)]
+mod tests;
 pub mod undo;
 pub mod wanted;
 

@@ -280,8 +280,9 @@ impl Places<'_> {
     }
 }
 
-/// False for addresses that are link scope anyway.
+/// False for addresses that no packet to or from an instance has, or that are local by themselves in both
+/// directions. An IPv4 link-local one (a metadata service) is so only as a destination.
 fn is_ordinary(ip: IpAddr) -> bool {
     let address = cover::address(ip);
-    !ip.is_loopback() && !address.is_link_scope() && !address.is_unspecified()
+    !ip.is_loopback() && !address.is_v6_link_local() && !address.is_unspecified()
 }
