@@ -3,7 +3,7 @@
 pub mod scene;
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aya::maps::{Array, Map, MapData, PerCpuArray};
@@ -137,13 +137,9 @@ impl Fixture {
         Programs::load(&self.pins, &self.maps.sizes()).expect("programs that were loaded before")
     }
 
-    /// Mean time of `repeat` runs on `packet`, nanoseconds.
-    pub fn time_ns(&mut self, direction: Direction, packet: &[u8], repeat: u32) -> u64 {
-        let mut options = TestRunOptions::new();
-        options.data_in = Some(packet);
-        options.repeat = repeat;
-        let result = self.programs.classifier(direction).test_run(options).expect("BPF_PROG_TEST_RUN");
-        result.duration.as_nanos() as u64
+    /// Where the maps are pinned.
+    pub fn pins(&self) -> &Path {
+        &self.pins
     }
 }
 

@@ -1,5 +1,6 @@
-//! Build, check, test and demo: one file for each verb.
+//! Build, check, test, bench and demo: one file for each verb.
 
+mod bench;
 mod build;
 mod check;
 mod demo;
@@ -19,7 +20,7 @@ use anyhow::Result;
 use clap::Parser;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Build, check, test and demo.")]
+#[command(name = "cargo xtask", about = "Build, check, test, bench and demo.")]
 enum Verb {
     /// Find what is missing on this machine and install it.
     Setup(setup::Args),
@@ -31,6 +32,8 @@ enum Verb {
     Check,
     /// Run every test, on this kernel and, if asked, on others.
     Test(test::Args),
+    /// Measure what packets, states and forwarding cost, against what else could do it.
+    Bench(bench::Args),
     /// Show real traffic held to its limits, in namespaces of this machine.
     Demo(demo::Args),
 }
@@ -42,6 +45,7 @@ fn main() -> Result<()> {
         Verb::Object(args) => object::run(&args),
         Verb::Check => check::run(),
         Verb::Test(args) => test::run(&args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Demo(args) => demo::run(&args),
     }
 }
