@@ -35,9 +35,9 @@ pub(crate) fn charge(
     target: Target,
     direction: Direction,
 ) -> Reason {
+    let now_ns = now_ns();
     let instance = maps::meter(target.instance(), direction).map(Handle);
     let network = maps::meter(target.network(), direction).map(Handle);
-    let now_ns = now_ns();
     let now = now_ns.wrapping_mul(TICKS_PER_NS);
 
     let refusal = instance
@@ -53,13 +53,13 @@ pub(crate) fn charge(
         if !interface.has(Interface::OBSERVE) && !meter.control().has(Control::OBSERVE) {
             return reason;
         }
-    }
-    let charged = refusal.is_none();
-    let instance_wait = instance.map_or(0, |meter| meter.pass(now, ip.wire, charged));
-    let network_wait = network.map_or(0, |meter| meter.pass(now, ip.wire, charged));
-    if !charged {
+        for meter in [instance, network].into_iter().flatten() {
+            meter.count_passed(ip.wire);
+        }
         return Reason::Observed;
     }
+    let instance_wait = instance.map_or(0, |meter| meter.pass(now, ip.wire));
+    let network_wait = network.map_or(0, |meter| meter.pass(now, ip.wire));
     let wait = if instance_wait > network_wait { instance_wait } else { network_wait };
     if !interface.has(Interface::OBSERVE) {
         stamp::depart(ctx, now_ns, wait.div_ceil(TICKS_PER_NS));
@@ -99,27 +99,31 @@ impl Handle {
         (!gcra::admits(lead, control.bound_ticks())).then_some(limit)
     }
 
-    /// Counts a packet that passes and charges it unless it passes as observed only; returns the
-    /// ticks it has to wait.
+    /// Counts and charges a packet; returns the ticks it has to wait.
     #[inline(always)]
-    fn pass(&self, now: u64, wire: Wire, charged: bool) -> u64 {
+    fn pass(&self, now: u64, wire: Wire) -> u64 {
+        self.count_passed(wire);
+        let per_byte = self.cost_per_byte();
+        if per_byte == 0 {
+            return 0;
+        }
+        let wait = gcra::charge(self, now, cost::of_bytes(wire.bytes, per_byte));
+        if wait != 0 && self.control().has(Control::OBSERVE) { 0 } else { wait }
+    }
+
+    #[inline(always)]
+    fn count_passed(&self, wire: Wire) {
         // SAFETY: as in `control`. `Relaxed` is right because no result is used (LLVM 22 would
         // miscompile it otherwise).
         unsafe {
             add_only(&raw mut (*self.0).passed_bytes, wire.bytes);
             add_only(&raw mut (*self.0).passed_packets, wire.packets);
         }
-        let per_byte = self.cost_per_byte();
-        if !charged || per_byte == 0 {
-            return 0;
-        }
-        let wait = gcra::charge(self, now, cost::of_bytes(wire.bytes, per_byte));
-        if self.control().has(Control::OBSERVE) { 0 } else { wait }
     }
 
     #[inline(always)]
     fn count_refused(&self, wire: Wire) {
-        // SAFETY: as in `pass`.
+        // SAFETY: as in `count_passed`.
         unsafe {
             add_only(&raw mut (*self.0).refused_bytes, wire.bytes);
             add_only(&raw mut (*self.0).refused_packets, wire.packets);
@@ -143,7 +147,7 @@ impl NextFree for Handle {
                 seen,
                 new,
             )
-            .1
+            .0 == seen
         }
     }
 
