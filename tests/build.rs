@@ -20,7 +20,14 @@ fn main() {
 fn object() -> Result<PathBuf, String> {
     let manifest = PathBuf::from(cargo_sets("CARGO_MANIFEST_DIR")?);
     let workspace = manifest.parent().ok_or("the crate has no workspace around it")?;
-    for path in ["limiter-ebpf", "limiter-common", "xtask/src/ebpf.rs", "Cargo.toml", "Cargo.lock"] {
+    for path in [
+        "limiter-ebpf",
+        "limiter-common/src",
+        "limiter-common/Cargo.toml",
+        "xtask/src/ebpf.rs",
+        "Cargo.toml",
+        "Cargo.lock",
+    ] {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
     let out_dir = cargo_sets("OUT_DIR")?;

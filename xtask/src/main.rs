@@ -1,14 +1,13 @@
-//! Build, check, test, bench and demo: one file for each verb.
+//! Build, check, test, bench and demo: the verbs.
 
-mod bench;
 mod build;
 mod check;
-mod demo;
 mod disassembly;
 mod ebpf;
 mod object;
 mod outcome;
 mod process;
+mod program;
 mod promises;
 mod setup;
 mod test;
@@ -33,9 +32,9 @@ enum Verb {
     /// Run every test, on this kernel and, if asked, on others.
     Test(test::Args),
     /// Measure what packets, states and forwarding cost, against what else could do it.
-    Bench(bench::Args),
+    Bench(program::Args),
     /// Show real traffic held to its limits, in namespaces of this machine.
-    Demo(demo::Args),
+    Demo(program::Args),
 }
 
 fn main() -> Result<()> {
@@ -45,7 +44,7 @@ fn main() -> Result<()> {
         Verb::Object(args) => object::run(&args),
         Verb::Check => check::run(),
         Verb::Test(args) => test::run(&args),
-        Verb::Bench(args) => bench::run(&args),
-        Verb::Demo(args) => demo::run(&args),
+        Verb::Bench(args) => program::run("bench", &args),
+        Verb::Demo(args) => program::run("playground", &args),
     }
 }

@@ -61,8 +61,8 @@ struct Steps {
 fn phases(report: &mut Report, sizes: &[u32], rounds: usize) -> anyhow::Result<Vec<Target>> {
     report.say(&format!(
         "Steps of a state in force, from nothing, in ms: medians (quartiles) of {rounds} rounds. reconcile holds \
-         observe and plan,\napplying, and the round that finds nothing left; unchanged and changed hold reading, \
-         too."
+         observe and plan,\napplying, and the round that finds nothing left; unchanged is a round without a \
+         change; one changed holds reading, too."
     ));
     let columns = [
         Column::Number("instances"),
@@ -139,7 +139,7 @@ async fn steps(instances: u32, folder: &Path, pins: &Path) -> anyhow::Result<Ste
     reconcile(&mut node, &source.desired).await?;
     steps.reconcile = ms(start);
     let start = Instant::now();
-    reconcile(&mut node, &Source::read(&file)?.desired).await?;
+    reconcile(&mut node, &source.desired).await?;
     steps.unchanged = ms(start);
     fs::write(&file, state(instances, Some(CHANGED_BPS)))?;
     let start = Instant::now();

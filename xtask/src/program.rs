@@ -1,4 +1,4 @@
-//! Measures what packets, states and forwarding cost.
+//! Runs a program of the tests as a verb: the playground as `demo`, the benches as `bench`.
 
 use std::ffi::OsString;
 use std::process::{Command, exit};
@@ -10,18 +10,18 @@ use crate::{process, setup, workspace};
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Args {
-    /// `packet`, `apply` or `forward`, and options; `--help` lists them.
+    /// Arguments for the program; `--help` lists them.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<OsString>,
 }
 
-/// Builds the agent and the benches, and takes over the exit status.
-pub(crate) fn run(args: &Args) -> Result<()> {
+/// Builds the agent and the program `bin`, and takes over its exit status.
+pub(crate) fn run(bin: &str, args: &Args) -> Result<()> {
     setup::ensure(&[setup::Need::Object, setup::Need::Network])?;
     let packages = ["--package", "limiter-agent", "--package", "limiter-tests"];
-    let bins = ["--bin", "limiter-agent", "--bin", "bench"];
+    let bins = ["--bin", "limiter-agent", "--bin", bin];
     process::show(process::cargo(["build", "--release"]).args(packages).args(bins))?;
-    let path = workspace::target().join("release").join("bench");
+    let path = workspace::target().join("release").join(bin);
     let status = Command::new(&path).args(&args.args).status();
     let status = status.with_context(|| format!("cannot run {}", path.display()))?;
     exit(status.code().unwrap_or(1));
