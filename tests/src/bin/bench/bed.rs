@@ -21,7 +21,7 @@ use rustix::time::{ClockId, clock_gettime};
 static OBJECT: &[u8] = include_bytes_aligned!(env!("LIMITER_BENCH_OBJECT"));
 
 /// Instances of each network.
-pub(crate) const OF_NETWORK: u32 = 100;
+const OF_NETWORK: u32 = 100;
 const FIRST_SLOT: u32 = 1;
 const MS_NS: u64 = 1_000_000;
 
