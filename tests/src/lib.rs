@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod netns;
+pub mod observer;
 pub mod probe;
 pub mod program;
 pub mod reference;
