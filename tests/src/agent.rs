@@ -52,10 +52,7 @@ impl<'a> Agent<'a> {
         let _ = fs::remove_file(&notify);
         let socket = UnixDatagram::bind(&notify).expect("notify socket");
         socket.set_read_timeout(Some(Duration::from_millis(50))).expect("timeout");
-        let log = fs::File::options().create(true).append(true).open(self.log_path()).expect("log");
-        let mut command = self.command(&["run"]);
-        command.env("NOTIFY_SOCKET", &notify).stdout(Stdio::null()).stderr(log);
-        let mut process = self.node.spawn(command);
+        let mut process = self.spawn(Some(&notify));
         let start = Instant::now();
         let mut buffer = [0; 4096];
         loop {
@@ -72,6 +69,21 @@ impl<'a> Agent<'a> {
             );
         }
         self.process = Some(process);
+    }
+
+    /// Starts the agent without waiting for anything.
+    pub fn begin(&mut self) {
+        self.process = Some(self.spawn(None));
+    }
+
+    fn spawn(&self, notify: Option<&Path>) -> Child {
+        let log = fs::File::options().create(true).append(true).open(self.log_path()).expect("log");
+        let mut command = self.command(&["run"]);
+        command.stdout(Stdio::null()).stderr(log);
+        if let Some(notify) = notify {
+            command.env("NOTIFY_SOCKET", notify);
+        }
+        self.node.spawn(command)
     }
 
     /// The command line of the agent with these words.
