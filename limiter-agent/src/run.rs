@@ -41,19 +41,24 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
     // Watches are open before the first reading, so no change is missed.
     let file_watch = StateWatch::open(&place.state_file)?;
     let mut node_watch = Watch::open()?;
-    let mut source = first_state(&place)?;
+    let (mut source, refusal) = first_state(&place)?;
     let mut node = open(&place, &source)?;
     let rounds = Arc::new(Rounds::default());
 
     reconcile(&mut node, &source.desired).await?;
     rounds.note(true, true, node.actions);
-    source.note_applied(&place).context("keeping a copy of the state")?;
+    if refusal.is_none() {
+        source.note_applied(&place).context("keeping a copy of the state")?;
+    }
     privilege::drop_to(Stage::Life).context("giving up capabilities")?;
     if let Some(listener) = listener {
         let collector = Collector::new(place.clone(), node.programs.known().to_vec(), Arc::clone(&rounds));
         tokio::spawn(metrics::serve(listener, Arc::new(collector)));
     }
     tell_ready(&source);
+    if let Some(reason) = refusal {
+        refuse(&place, &reason);
+    }
 
     let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -70,7 +75,7 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
-        step(&place, &mut node, &mut source, &rounds).await;
+        step(&place, &file_watch, &mut node, &mut source, &rounds).await;
     }
     tracing::info!("stopping; limits stay in force");
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -79,9 +84,9 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
 
 /// Reads the file again and reconciles. A refused file or a failed round is told and leaves the last
 /// good state in force.
-async fn step(place: &Place, node: &mut Node, source: &mut Source, rounds: &Rounds) {
+async fn step(place: &Place, file_watch: &StateWatch, node: &mut Node, source: &mut Source, rounds: &Rounds) {
     let before = node.actions;
-    match Source::read(&place.state_file) {
+    match read(place, file_watch) {
         Ok(read) => match reconcile(node, &read.desired).await {
             Ok(_) => {
                 rounds.note(true, !read.is_same(source), node.actions - before);
@@ -96,7 +101,7 @@ async fn step(place: &Place, node: &mut Node, source: &mut Source, rounds: &Roun
             }
             Err(error) => refuse(place, &error.to_string()),
         },
-        Err(error) => refuse(place, &error.to_string()),
+        Err(reason) => refuse(place, &reason),
     }
     let fallback = reconcile(node, &source.desired).await;
     rounds.note(fallback.is_ok(), false, node.actions - before);
@@ -105,16 +110,22 @@ async fn step(place: &Place, node: &mut Node, source: &mut Source, rounds: &Roun
     }
 }
 
+/// The state file, unless somebody writes it right now.
+fn read(place: &Place, file_watch: &StateWatch) -> Result<Source, String> {
+    let unfinished =
+        || format!("{}: it is being written and is read when that ends", place.state_file.display());
+    let source = Source::read(&place.state_file).map_err(|error| error.to_string());
+    // Asked after the reading, so that what was written before it is known.
+    if file_watch.is_being_written() { Err(unfinished()) } else { source }
+}
+
 /// The state file, or what was last in force where the file is refused: a node that starts with a
-/// broken file must not run without limits.
-fn first_state(place: &Place) -> anyhow::Result<Source> {
+/// broken file must not run without limits. Then also why it was refused.
+fn first_state(place: &Place) -> anyhow::Result<(Source, Option<String>)> {
     match Source::read(&place.state_file) {
-        Ok(source) => Ok(source),
+        Ok(source) => Ok((source, None)),
         Err(error) => match Source::read(&place.applied()) {
-            Ok(applied) => {
-                refuse(place, &error.to_string());
-                Ok(applied)
-            }
+            Ok(applied) => Ok((applied, Some(error.to_string()))),
             Err(_) => Err(anyhow::anyhow!(error)),
         },
     }
