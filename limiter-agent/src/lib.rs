@@ -14,3 +14,4 @@ pub mod run;
 pub mod sizing;
 pub mod state;
 pub mod state_watch;
+pub mod watchdog;

@@ -21,6 +21,7 @@ use crate::reconcile::{Node, reconcile};
 use crate::sizing;
 use crate::state::{self, Source};
 use crate::state_watch::StateWatch;
+use crate::watchdog::Watchdog;
 
 /// Everything is read again after this time, should a notification have been lost.
 const REREAD: Duration = Duration::from_secs(30);
@@ -66,8 +67,10 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
     let mut timer = tokio::time::interval(REREAD);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     timer.reset();
+    let mut watchdog = Watchdog::open();
     loop {
         tokio::select! {
+            () = watchdog.sign() => continue,
             _ = hangup.recv() => {}
             _ = timer.tick() => {}
             () = file_watch.changed() => {}
