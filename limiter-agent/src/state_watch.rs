@@ -2,7 +2,7 @@
 //! the file, so a watch on the file itself would follow the old one. Where it is a link, the folder it
 //! leads to is watched, too.
 
-use std::ffi::OsString;
+use std::ffi::{CStr, OsString};
 use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
@@ -63,7 +63,7 @@ impl StateWatch {
         loop {
             match reader.next() {
                 Ok(event) => {
-                    let name = event.file_name().map(|name| name.to_bytes());
+                    let name = event.file_name().map(CStr::to_bytes);
                     if name.is_some_and(|name| !names.iter().any(|ours| ours.as_bytes() == name)) {
                         continue;
                     }
