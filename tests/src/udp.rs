@@ -66,18 +66,18 @@ pub fn send_buffers(
     to: SocketAddr,
     count: u64,
     buffer_bytes: usize,
-    segment_bytes: usize,
+    segment_bytes: u16,
 ) -> Sent {
     from.enter(|| {
         let socket = UdpSocket::bind(any(to.ip())).expect("socket");
         socket.connect(to).expect("connect");
-        setsockopt(&socket, UdpGsoSegment, &(segment_bytes as i32)).expect("UDP_SEGMENT");
+        setsockopt(&socket, UdpGsoSegment, &i32::from(segment_bytes)).expect("UDP_SEGMENT");
         let payload = vec![0_u8; buffer_bytes];
         let start = Instant::now();
         for _ in 0..count {
             socket.send(&payload).expect("sent");
         }
-        let packets = count * buffer_bytes.div_ceil(segment_bytes) as u64;
+        let packets = count * buffer_bytes.div_ceil(usize::from(segment_bytes)) as u64;
         let bytes = count * buffer_bytes as u64 + packets * header_bytes(to.ip());
         Sent { packets, bytes, elapsed: start.elapsed() }
     })

@@ -66,8 +66,8 @@ struct Scene<'a> {
 
 const PORT: u16 = 9000;
 const LIMIT_BPS: u64 = 40_000_000;
-const SEGMENT_BYTES: usize = 1200;
-const BUFFER_BYTES: usize = 39 * SEGMENT_BYTES + 711;
+const SEGMENT_BYTES: u16 = 1200;
+const BUFFER_BYTES: usize = 39 * SEGMENT_BYTES as usize + 711;
 /// Payload of a datagram of three fragments.
 const FRAGMENTED_BYTES: u64 = 4000;
 
