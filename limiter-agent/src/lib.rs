@@ -15,3 +15,4 @@ pub mod run;
 pub mod sizing;
 pub mod state;
 pub mod state_watch;
+pub mod watchdog;

@@ -23,6 +23,7 @@ use crate::reconcile::{Node, growth, reconcile};
 use crate::sizing;
 use crate::state::{self, Source};
 use crate::state_watch::StateWatch;
+use crate::watchdog::Watchdog;
 
 /// Everything is read again after this time, should a notification have been lost.
 const REREAD: Duration = Duration::from_secs(30);
@@ -43,7 +44,7 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
     // Watches are open before the first reading, so no change is missed.
     let file_watch = StateWatch::open(&place.state_file)?;
     let mut node_watch = Watch::open()?;
-    let (mut node, mut desired) = first(&place).await?;
+    let (mut node, mut desired, refusal) = first(&place).await?;
     let rounds = Arc::new(Rounds::default());
     rounds.note(true, true, node.actions);
     privilege::drop_to(Stage::Life).context("giving up capabilities")?;
@@ -52,6 +53,9 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
         tokio::spawn(metrics::serve(listener, Arc::new(collector)));
     }
     tell_ready(&desired);
+    if let Some(reason) = refusal {
+        refuse(&place, &reason);
+    }
 
     let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -59,8 +63,10 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
     let mut timer = tokio::time::interval(REREAD);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     timer.reset();
+    let mut watchdog = Watchdog::open();
     loop {
         tokio::select! {
+            () = watchdog.sign() => continue,
             _ = hangup.recv() => {}
             _ = timer.tick() => {}
             () = file_watch.changed() => {}
@@ -68,7 +74,7 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
-        step(&place, &mut node, &mut desired, &rounds).await;
+        step(&place, &file_watch, &mut node, &mut desired, &rounds).await;
     }
     tracing::info!("stopping; limits stay in force");
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -77,9 +83,15 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
 
 /// Reads the file again and reconciles. A refused file or a failed round is told and leaves the last
 /// good state in force.
-async fn step(place: &Place, node: &mut Node, desired: &mut Desired, rounds: &Rounds) {
+async fn step(
+    place: &Place,
+    file_watch: &StateWatch,
+    node: &mut Node,
+    desired: &mut Desired,
+    rounds: &Rounds,
+) {
     let before = node.actions;
-    let refusal = match Source::read_changed(place) {
+    let refusal = match read_changed(place, file_watch) {
         Ok(read) => match reconcile(node, read.as_ref().map_or(desired, |read| &read.desired)).await {
             Ok(_) => {
                 rounds.note(true, read.is_some(), node.actions - before);
@@ -99,7 +111,7 @@ async fn step(place: &Place, node: &mut Node, desired: &mut Desired, rounds: &Ro
             }
             Err(error) => error.to_string(),
         },
-        Err(error) => error.to_string(),
+        Err(reason) => reason,
     };
     refuse(place, &refusal);
     let fallback = reconcile(node, desired).await;
@@ -109,19 +121,25 @@ async fn step(place: &Place, node: &mut Node, desired: &mut Desired, rounds: &Ro
     }
 }
 
+/// The state file where it changed, unless somebody writes it right now.
+fn read_changed(place: &Place, file_watch: &StateWatch) -> Result<Option<Source>, String> {
+    let unfinished =
+        || format!("{}: it is being written and is read when that ends", place.state_file.display());
+    let source = Source::read_changed(place).map_err(|error| error.to_string());
+    // Asked after the reading, so that what was written before it is known.
+    if file_watch.is_being_written() { Err(unfinished()) } else { source }
+}
+
 /// Puts the state file in force, or what was last in force where the file is refused: a node that
-/// starts with a broken file must not run without limits.
-async fn first(place: &Place) -> anyhow::Result<(Node, Desired)> {
+/// starts with a broken file must not run without limits. Then also why it was refused.
+async fn first(place: &Place) -> anyhow::Result<(Node, Desired, Option<String>)> {
     match Box::pin(put_in_force(place, &place.state_file)).await {
         Ok((node, source)) => {
             source.note_applied(place).context("keeping a copy of the state")?;
-            Ok((node, source.desired))
+            Ok((node, source.desired, None))
         }
         Err(error) => match Box::pin(put_in_force(place, &place.applied())).await {
-            Ok((node, source)) => {
-                refuse(place, &format!("{error:#}"));
-                Ok((node, source.desired))
-            }
+            Ok((node, source)) => Ok((node, source.desired, Some(format!("{error:#}")))),
             Err(_) => Err(error),
         },
     }

@@ -1,5 +1,6 @@
 //! The real agent in a namespace of a test.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -48,14 +49,19 @@ impl<'a> Agent<'a> {
     /// # Panics
     /// With its log where it ends before.
     pub fn launch(&mut self) {
+        self.launch_watched(None);
+    }
+
+    /// As [`Self::launch`], with the watchdog's time that the service manager would state; returns where
+    /// the agent's further notifications arrive.
+    pub fn launch_watched(&mut self, watchdog: Option<Duration>) -> UnixDatagram {
         let notify = self.folder.path().join("notify");
         let _ = fs::remove_file(&notify);
         let socket = UnixDatagram::bind(&notify).expect("notify socket");
         socket.set_read_timeout(Some(Duration::from_millis(50))).expect("timeout");
-        let log = fs::File::options().create(true).append(true).open(self.log_path()).expect("log");
-        let mut command = self.command(&["run"]);
-        command.env("NOTIFY_SOCKET", &notify).stdout(Stdio::null()).stderr(log);
-        let mut process = self.node.spawn(command);
+        let mut variables = vec![("NOTIFY_SOCKET", notify.into_os_string())];
+        variables.extend(watchdog.map(|time| ("WATCHDOG_USEC", time.as_micros().to_string().into())));
+        let mut process = self.spawn(&variables);
         let start = Instant::now();
         let mut buffer = [0; 4096];
         loop {
@@ -72,12 +78,25 @@ impl<'a> Agent<'a> {
             );
         }
         self.process = Some(process);
+        socket
+    }
+
+    /// Starts the agent without waiting for anything.
+    pub fn begin(&mut self) {
+        self.process = Some(self.spawn(&[]));
+    }
+
+    fn spawn(&self, variables: &[(&str, OsString)]) -> Child {
+        let log = fs::File::options().create(true).append(true).open(self.log_path()).expect("log");
+        let mut command = self.command(&["run"]);
+        command.stdout(Stdio::null()).stderr(log).envs(variables.iter().cloned());
+        self.node.spawn(command)
     }
 
     /// The command line of the agent with these words.
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(binary());
-        command.args(["--name", &self.name, "--state-dir"]).arg(self.folder.path().join("records"));
+        command.args(["--name", &self.name, "--state-dir"]).arg(self.records());
         command.arg("--state").arg(self.state_path()).args(words);
         command
     }
@@ -128,6 +147,11 @@ impl<'a> Agent<'a> {
     /// Its state file.
     pub fn state_path(&self) -> PathBuf {
         self.folder.path().join("state.yaml")
+    }
+
+    /// The folder of its records.
+    pub fn records(&self) -> PathBuf {
+        self.folder.path().join("records")
     }
 
     /// What it logged.

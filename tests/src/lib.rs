@@ -3,9 +3,12 @@
 pub mod agent;
 pub mod growth;
 pub mod netns;
+pub mod observer;
 pub mod probe;
 pub mod program;
+pub mod random;
 pub mod reference;
+pub mod sequence;
 pub mod series;
 pub mod tcp;
 pub mod topology;

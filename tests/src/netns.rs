@@ -58,6 +58,12 @@ impl Namespace {
         must(Command::new("ip").args(["-n", &self.name]).args(words.split_whitespace()))
     }
 
+    /// Index of a device.
+    pub fn ifindex(&self, device: &str) -> u32 {
+        let links = self.ip(&format!("-o link show {device}"));
+        links.split(':').next().and_then(|text| text.trim().parse().ok()).expect("an index")
+    }
+
     /// Runs a command line in the namespace and returns what it printed.
     ///
     /// # Panics

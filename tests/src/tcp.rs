@@ -1,7 +1,7 @@
 //! Parallel TCP flows, counted where they arrive, in payload bytes.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -67,6 +67,23 @@ impl Flows {
         }
         Arrived { payload: payload.expect("at least one flow"), broken }
     }
+}
+
+/// Carries `bytes` over one connection from inside `sender` to `at` inside `receiver`, both ends closed.
+///
+/// # Panics
+/// Where not all of it arrives.
+pub fn carry(sender: &Namespace, receiver: &Namespace, at: SocketAddr, bytes: usize) {
+    let listener = receiver.enter(|| TcpListener::bind(at).unwrap_or_else(|error| panic!("{at}: {error}")));
+    let connected = sender.enter(|| TcpStream::connect_timeout(&at, Duration::from_secs(10)));
+    let mut stream = connected.unwrap_or_else(|error| panic!("connecting to {at}: {error}"));
+    let (accepted, _) = listener.accept().expect("accept");
+    let arrival = thread::spawn(move || drain(accepted).bytes());
+    stream.write_all(&vec![0; bytes]).expect("sent");
+    stream.shutdown(Shutdown::Write).expect("end of sending");
+    // The other side closes when it has everything.
+    assert_eq!(stream.read(&mut [0]).expect("the other end"), 0);
+    assert_eq!(arrival.join().expect("receiver"), bytes as u64);
 }
 
 /// Sends until stopped. A stalled flow is seen by the time limit of a write.

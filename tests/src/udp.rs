@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::UdpGsoSegment;
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 
 use crate::netns::Namespace;
@@ -54,6 +56,30 @@ pub fn send(from: &Namespace, to: SocketAddr, rate_bps: u64, packet_bytes: u64, 
             sent.elapsed = start.elapsed();
         }
         sent
+    })
+}
+
+/// Sends `count` buffers of `buffer_bytes` payload, which the kernel cuts into datagrams of
+/// `segment_bytes` payload, the last one shorter: GSO where the device takes it.
+pub fn send_buffers(
+    from: &Namespace,
+    to: SocketAddr,
+    count: u64,
+    buffer_bytes: usize,
+    segment_bytes: u16,
+) -> Sent {
+    from.enter(|| {
+        let socket = UdpSocket::bind(any(to.ip())).expect("socket");
+        socket.connect(to).expect("connect");
+        setsockopt(&socket, UdpGsoSegment, &i32::from(segment_bytes)).expect("UDP_SEGMENT");
+        let payload = vec![0_u8; buffer_bytes];
+        let start = Instant::now();
+        for _ in 0..count {
+            socket.send(&payload).expect("sent");
+        }
+        let packets = count * buffer_bytes.div_ceil(usize::from(segment_bytes)) as u64;
+        let bytes = count * buffer_bytes as u64 + packets * header_bytes(to.ip());
+        Sent { packets, bytes, elapsed: start.elapsed() }
     })
 }
 

@@ -4,7 +4,6 @@
 //! `LIMITER_TEST_PACKETS` sets how many packets, `LIMITER_TEST_SEED` repeats a run.
 
 mod packet;
-mod random;
 mod world;
 
 use std::collections::BTreeMap;
@@ -18,8 +17,8 @@ use limiter_common::verdict::{Reason, Tally};
 use limiter_tests::program::{self, Context, Fixture, IFINDEX};
 use limiter_tests::reference::{Decision, Port, Volume, World};
 
+use limiter_tests::random::Random;
 use packet::Frame;
-use random::Random;
 
 /// Packets on one interface before the next, and interfaces in one world before the next.
 const PACKETS_OF_A_PORT: usize = 100;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use limiter_tests::reference::Port;
 
-use crate::random::Random;
+use limiter_tests::random::Random;
 
 /// What the program is run on.
 #[derive(Clone, Debug)]

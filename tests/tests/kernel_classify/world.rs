@@ -13,7 +13,7 @@ use limiter_common::node::Node;
 use limiter_tests::program::{Fixture, IFINDEX};
 use limiter_tests::reference::{Meter, Owner, Port, Prefix, World, Zone};
 
-use crate::random::Random;
+use limiter_tests::random::Random;
 
 pub(crate) const ZONES: usize = 2;
 const NETWORKS: usize = 3;
