@@ -2,10 +2,12 @@
 
 pub mod agent;
 pub mod netns;
+pub mod one_way;
 pub mod probe;
 pub mod program;
 pub mod reference;
 pub mod series;
+pub mod shaped;
 pub mod tcp;
 pub mod topology;
 pub mod udp;
