@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Bytes that arrived, in slices of 10 ms since the start.
+/// Bytes that arrived, in slices of a millisecond since the start.
 #[derive(Clone, Debug)]
 pub struct Series {
     start: Instant,
@@ -11,7 +11,7 @@ pub struct Series {
 }
 
 /// Length of a slice.
-const SLICE: Duration = Duration::from_millis(10);
+const SLICE: Duration = Duration::from_millis(1);
 
 impl Series {
     /// An empty series that begins now.
@@ -60,6 +60,16 @@ impl Series {
         windows.map(|slices| slices.iter().sum()).max().unwrap_or(0)
     }
 
+    /// Most bytes that any interval had beyond `rate_bps` x its length, to a slice.
+    pub fn excess_bytes(&self, rate_bps: u64) -> u64 {
+        let allowed = rate_bps as f64 / 8.0 * SLICE.as_secs_f64();
+        let excess = self.slices.iter().scan(0.0_f64, |excess, &bytes| {
+            *excess = excess.max(0.0) + bytes as f64 - allowed;
+            Some(*excess)
+        });
+        excess.fold(0.0, f64::max) as u64
+    }
+
     /// Adds another series of the same start, for flows that are counted apart.
     pub fn merge(&mut self, other: &Self) {
         let shift = other.start.saturating_duration_since(self.start).as_nanos() / SLICE.as_nanos();
@@ -83,8 +93,16 @@ mod tests {
         let start = Instant::now();
         let series = Series { start, slices: vec![10, 20, 30, 0], packets: 4 };
         assert_eq!(series.bytes(), 60);
-        assert_eq!(series.peak_bytes(Duration::from_millis(20)), 50);
-        let rate = series.rate_bps(start, start + Duration::from_millis(20));
-        assert!((rate - 30.0 * 8.0 / 0.02).abs() < 1e-6, "{rate}");
+        assert_eq!(series.peak_bytes(Duration::from_millis(2)), 50);
+        let rate = series.rate_bps(start, start + Duration::from_millis(2));
+        assert!((rate - 30.0 * 8.0 / 0.002).abs() < 1e-6, "{rate}");
+    }
+
+    #[test]
+    fn what_is_beyond_a_rate_is_found_in_any_interval() {
+        let series = Series { start: Instant::now(), slices: vec![0, 0, 30, 5, 70, 0], packets: 3 };
+        assert_eq!(series.excess_bytes(80_000), 75, "105 bytes in three slices of 10");
+        assert_eq!(series.excess_bytes(240_000), 40);
+        assert_eq!(series.excess_bytes(800_000), 0);
     }
 }

@@ -35,27 +35,10 @@ pub fn send(from: &Namespace, to: SocketAddr, rate_bps: u64, packet_bytes: u64, 
         let socket = UdpSocket::bind(any(to.ip())).expect("socket");
         socket.connect(to).expect("connect");
         let payload = vec![0_u8; (packet_bytes - header_bytes(to.ip())) as usize];
-        let gap = Duration::from_nanos(packet_bytes * 8 * 1_000_000_000 / rate_bps);
-        let start = Instant::now();
-        let mut due = start;
-        let mut sent = Sent::default();
-        while start.elapsed() < duration {
-            let now = Instant::now();
-            if now < due {
-                // Short waits are spun: a sleep takes longer than a packet at high rates.
-                if due - now > Duration::from_micros(200) {
-                    thread::sleep((due - now).saturating_sub(Duration::from_micros(100)));
-                }
-                continue;
-            }
-            due += gap;
+        pace(rate_bps, packet_bytes, duration, || {
             // Refused with "connection refused" where nobody listens yet: offered all the same.
             let _ = socket.send(&payload);
-            sent.packets += 1;
-            sent.bytes += packet_bytes;
-            sent.elapsed = start.elapsed();
-        }
-        sent
+        })
     })
 }
 
@@ -81,6 +64,30 @@ pub fn send_buffers(
         let bytes = count * buffer_bytes as u64 + packets * header_bytes(to.ip());
         Sent { packets, bytes, elapsed: start.elapsed() }
     })
+}
+
+/// Calls `send` for each packet that is due at `rate_bps` for `duration`.
+pub(crate) fn pace(rate_bps: u64, packet_bytes: u64, duration: Duration, mut send: impl FnMut()) -> Sent {
+    let gap = Duration::from_nanos(packet_bytes * 8 * 1_000_000_000 / rate_bps);
+    let start = Instant::now();
+    let mut due = start;
+    let mut sent = Sent::default();
+    while start.elapsed() < duration {
+        let now = Instant::now();
+        if now < due {
+            // Short waits are spun: a sleep takes longer than a packet at high rates.
+            if due - now > Duration::from_micros(200) {
+                thread::sleep((due - now).saturating_sub(Duration::from_micros(100)));
+            }
+            continue;
+        }
+        due += gap;
+        send();
+        sent.packets += 1;
+        sent.bytes += packet_bytes;
+        sent.elapsed = start.elapsed();
+    }
+    sent
 }
 
 /// Counts what arrives at a port until it is finished.
@@ -138,6 +145,6 @@ pub fn meet(from: &Namespace, at: &Namespace, to: SocketAddr) {
 }
 
 /// The unspecified address of a family, any port.
-fn any(like: IpAddr) -> SocketAddr {
+pub(crate) fn any(like: IpAddr) -> SocketAddr {
     if like.is_ipv4() { SocketAddr::from(([0, 0, 0, 0], 0)) } else { SocketAddr::from(([0_u16; 8], 0)) }
 }
