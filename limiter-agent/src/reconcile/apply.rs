@@ -7,7 +7,7 @@ use limiter_common::node::Node as NodeSwitches;
 use super::Node;
 use super::action::{Action, SlotLimit};
 use super::error::ReconcileError;
-use super::observed::{Hooked, Observed};
+use super::observed::{Hooked, INGRESS, Observed};
 use crate::clock::monotonic_ns;
 use crate::dataplane::{attach, meters, object};
 use crate::netlink::fq;
@@ -18,8 +18,9 @@ pub(super) async fn apply(
     observed: &Observed,
     actions: &[Action],
 ) -> Result<(), ReconcileError> {
+    note(node, observed, actions)?;
     for action in actions {
-        match one(node, observed, action, monotonic_ns()).await {
+        match one(node, action, monotonic_ns()).await {
             // The device went away since it was observed; its deletion wakes the next round.
             Err(error) if error.is_device_gone() => {}
             result => result?,
@@ -28,12 +29,22 @@ pub(super) async fn apply(
     Ok(())
 }
 
-async fn one(
-    node: &mut Node,
-    observed: &Observed,
-    action: &Action,
-    now_ns: u64,
-) -> Result<(), ReconcileError> {
+/// Notes for uninstall, in one write, what the devices have before the actions change it.
+fn note(node: &mut Node, observed: &Observed, actions: &[Action]) -> Result<(), ReconcileError> {
+    let schedulers = actions.iter().filter_map(|action| match action {
+        Action::Fq { ifindex, .. } => Some(fq::save(observed.link(*ifindex)?, observed.qdiscs_of(*ifindex))),
+        _ => None,
+    });
+    let has_ingress = |ifindex| observed.qdiscs_of(ifindex).iter().any(|qdisc| qdisc.parent == INGRESS);
+    let tcx = attach::has_tcx();
+    let clsact = actions.iter().filter_map(|action| match action {
+        Action::Attach { ifindex, .. } if !tcx && !has_ingress(*ifindex) => Some(*ifindex),
+        _ => None,
+    });
+    Ok(node.undo.note(|ifindex| observed.link(ifindex).is_some(), schedulers, clsact)?)
+}
+
+async fn one(node: &mut Node, action: &Action, now_ns: u64) -> Result<(), ReconcileError> {
     let maps = &node.maps;
     match action {
         Action::Attach { ifindex, direction, replaces, .. } => {
@@ -49,12 +60,7 @@ async fn one(
         Action::Detach { ifindex, direction, hooked, .. } => {
             detach_one(node, *ifindex, *direction, *hooked).await?;
         }
-        Action::Fq { ifindex, steps, .. } => {
-            if let Some(link) = observed.link(*ifindex) {
-                node.undo.note_scheduler(fq::save(link, &observed.qdiscs))?;
-            }
-            node.netlink.apply(*ifindex, steps).await?;
-        }
+        Action::Fq { ifindex, steps, .. } => node.netlink.apply(*ifindex, steps).await?,
         Action::FreeZone(number) => maps.put_zone(*number, Zone::default())?,
         Action::Limit(limit) => set_limits(node, limit, now_ns),
         Action::PutInstances(entries) => maps.put_instances(entries)?,
@@ -91,9 +97,7 @@ async fn attach_one(
         attach::attach(&node.programs, ifindex, direction, replaces.map(|hooked| hooked.program))?;
         return Ok(());
     }
-    if node.netlink.ensure_clsact(ifindex).await? {
-        node.undo.note_clsact(ifindex)?;
-    }
+    node.netlink.ensure_clsact(ifindex).await?;
     let program = node.programs.fd(direction);
     Ok(node.netlink.attach_filter(ifindex, direction, program, object::name(direction)).await?)
 }

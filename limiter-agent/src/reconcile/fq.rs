@@ -27,7 +27,7 @@ pub fn plans(desired: &Desired, observed: &Observed, wanted: &Wanted) -> BTreeMa
         for ifindex in uplinks(desired, observed).unwrap_or_default() {
             plans.insert(
                 ifindex,
-                plan(ifindex, &observed.qdiscs, &fq_options(standing, true, SHARED_MEMORY_BYTES)),
+                plan(ifindex, observed.qdiscs_of(ifindex), &fq_options(standing, true, SHARED_MEMORY_BYTES)),
             );
         }
     }
@@ -40,7 +40,7 @@ pub fn plans(desired: &Desired, observed: &Observed, wanted: &Wanted) -> BTreeMa
         let shared = is_shared(link);
         let memory = if shared { SHARED_MEMORY_BYTES } else { OWN_MEMORY_BYTES };
         let options = fq_options(standing(desired, wanted, &[zone], Direction::Down), shared, memory);
-        plans.insert(ifindex, plan(ifindex, &observed.qdiscs, &options));
+        plans.insert(ifindex, plan(ifindex, observed.qdiscs_of(ifindex), &options));
     }
     plans
 }

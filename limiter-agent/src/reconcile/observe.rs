@@ -37,13 +37,16 @@ pub async fn without_maps(sizes: Sizes, netlink: &mut Netlink) -> Result<Observe
 
 /// The devices and which of the `loaded` programs are on them, without the content of the maps.
 pub async fn devices(loaded: &[Loaded], netlink: &mut Netlink) -> Result<Observed, ReconcileError> {
-    let links = netlink.links().await?;
+    let mut links = netlink.links().await?;
+    links.sort_unstable_by_key(|link| link.ifindex);
+    let mut qdiscs = netlink.qdiscs().await?;
+    qdiscs.sort_by_key(|qdisc| qdisc.ifindex);
     Ok(Observed {
         hooks: hooks(loaded, &links, netlink).await?,
         links,
+        qdiscs,
         addresses: netlink.addresses().await?,
         default_routes: netlink.uplinks().await?.into_iter().collect(),
-        qdiscs: netlink.qdiscs().await?,
         kernel_has_fq: netlink.has_fq().await?,
         ..Observed::default()
     })

@@ -15,13 +15,13 @@ use crate::netlink::{Address, Link, Qdisc};
 pub struct Observed {
     /// Content of the maps.
     pub kernel: Kernel,
-    /// Devices of the namespace.
+    /// Devices of the namespace, by index.
     pub links: Vec<Link>,
     /// The node's own addresses.
     pub addresses: Vec<Address>,
     /// Devices of the default routes.
     pub default_routes: Vec<u32>,
-    /// Packet schedulers of every device.
+    /// Packet schedulers, by index of their device.
     pub qdiscs: Vec<Qdisc>,
     /// Programs of ours that are attached, by device and direction.
     pub hooks: BTreeMap<(u32, Direction), Vec<Hooked>>,
@@ -67,7 +67,15 @@ pub struct Kernel {
 impl Observed {
     /// The device with this index.
     pub fn link(&self, ifindex: u32) -> Option<&Link> {
-        self.links.iter().find(|link| link.ifindex == ifindex)
+        let place = self.links.binary_search_by_key(&ifindex, |link| link.ifindex).ok()?;
+        self.links.get(place)
+    }
+
+    /// The packet schedulers of a device.
+    pub fn qdiscs_of(&self, ifindex: u32) -> &[Qdisc] {
+        let from = self.qdiscs.partition_point(|qdisc| qdisc.ifindex < ifindex);
+        let count = self.qdiscs[from..].partition_point(|qdisc| qdisc.ifindex == ifindex);
+        &self.qdiscs[from..from + count]
     }
 
     /// Name of a device, or its number where it is gone.
@@ -86,12 +94,11 @@ impl Observed {
     /// True where everything that leaves through the device waits for its delivery time: its root
     /// is `fq`, or every child of its `mq` root is.
     pub fn has_fq(&self, ifindex: u32) -> bool {
-        let sending =
-            |qdisc: &&Qdisc| qdisc.ifindex == ifindex && qdisc.parent != INGRESS && qdisc.kind != "mq";
-        let mut leaves = self.qdiscs.iter().filter(sending).peekable();
+        let sending = |qdisc: &&Qdisc| qdisc.parent != INGRESS && qdisc.kind != "mq";
+        let mut leaves = self.qdiscs_of(ifindex).iter().filter(sending).peekable();
         leaves.peek().is_some() && leaves.all(|qdisc| qdisc.kind == "fq")
     }
 }
 
 /// Parent of ingress and clsact qdiscs (`TC_H_INGRESS`).
-const INGRESS: u32 = 0xffff_fff1;
+pub(super) const INGRESS: u32 = 0xffff_fff1;

@@ -1,6 +1,6 @@
 //! What the agent changed on the node beside its own maps and hooks, kept so that uninstall gives it back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub struct Undo {
 /// What the record holds.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Record {
-    schedulers: Vec<Saved>,
+    schedulers: BTreeMap<u32, Saved>,
     clsact_ifindices: BTreeSet<u32>,
 }
 
@@ -37,12 +37,7 @@ impl Undo {
 
     /// What the device had before its first change.
     pub fn scheduler(&self, ifindex: u32) -> Option<&Saved> {
-        self.record.schedulers.iter().find(|saved| saved.ifindex == ifindex)
-    }
-
-    /// Devices whose schedulers were changed.
-    pub fn schedulers(&self) -> impl Iterator<Item = &Saved> {
-        self.record.schedulers.iter()
+        self.record.schedulers.get(&ifindex)
     }
 
     /// Devices on which the agent made clsact.
@@ -50,30 +45,27 @@ impl Undo {
         self.record.clsact_ifindices.iter().copied()
     }
 
-    /// Notes what a device had; a later note about the same device changes nothing.
-    pub fn note_scheduler(&mut self, saved: Saved) -> io::Result<()> {
-        if self.scheduler(saved.ifindex).is_some() {
-            return Ok(());
+    /// Notes what devices had, and devices on which clsact is about to be made; a later note about the
+    /// same device changes nothing. Devices that are not `there` are forgotten: their number may come
+    /// back for another one.
+    pub fn note(
+        &mut self,
+        there: impl Fn(u32) -> bool,
+        schedulers: impl Iterator<Item = Saved>,
+        clsact_ifindices: impl Iterator<Item = u32>,
+    ) -> io::Result<()> {
+        let before = self.ifindices();
+        self.record.schedulers.retain(|&ifindex, _| there(ifindex));
+        self.record.clsact_ifindices.retain(|&ifindex| there(ifindex));
+        for saved in schedulers {
+            self.record.schedulers.entry(saved.ifindex).or_insert(saved);
         }
-        self.record.schedulers.push(saved);
-        self.write()
+        self.record.clsact_ifindices.extend(clsact_ifindices);
+        if self.ifindices() == before { Ok(()) } else { self.write() }
     }
 
-    /// Notes that clsact on the device is ours.
-    pub fn note_clsact(&mut self, ifindex: u32) -> io::Result<()> {
-        self.record.clsact_ifindices.insert(ifindex);
-        self.write()
-    }
-
-    /// Forgets devices that are gone: their number may come back for another one.
-    pub fn keep_only(&mut self, ifindices: &BTreeSet<u32>) -> io::Result<()> {
-        let before = (self.record.schedulers.len(), self.record.clsact_ifindices.len());
-        self.record.schedulers.retain(|saved| ifindices.contains(&saved.ifindex));
-        self.record.clsact_ifindices.retain(|ifindex| ifindices.contains(ifindex));
-        if before == (self.record.schedulers.len(), self.record.clsact_ifindices.len()) {
-            return Ok(());
-        }
-        self.write()
+    fn ifindices(&self) -> (Vec<u32>, BTreeSet<u32>) {
+        (self.record.schedulers.keys().copied().collect(), self.record.clsact_ifindices.clone())
     }
 
     fn write(&self) -> io::Result<()> {
