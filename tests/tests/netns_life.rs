@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use limiter_common::cost;
 use limiter_common::meter::{Direction, Meter};
 use limiter_tests::agent::Agent;
+use limiter_tests::netns::without_carrier;
 use limiter_tests::topology::{Topology, UPLINK, host_address};
 use limiter_tests::udp::{Sink, send};
 
@@ -207,9 +208,10 @@ fn bypass_lets_everything_pass_at_once_and_ends() {
 fn uninstall_leaves_no_trace() {
     let topology = Topology::new(&[2]);
     let trace = || {
-        ["ip -d link", "ip addr", "tc qdisc", "nft list ruleset", "sysctl -a --pattern ^net"]
-            .map(|line| topology.node.run(line))
-            .join("\n")
+        ["ip -d link", "ip addr"].map(|line| without_carrier(&topology.node.run(line))).join("\n")
+            + &["tc qdisc", "nft list ruleset", "sysctl -a --pattern ^net"]
+                .map(|line| topology.node.run(line))
+                .join("\n")
             + &["ingress", "egress"]
                 .map(|hook| {
                     topology

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use limiter_agent::netlink::fq::{self, FqOptions, FqPlan, OUR_HANDLE, Saved};
 use limiter_agent::netlink::{Netlink, Qdisc};
+use limiter_tests::netns::without_carrier;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 const WANTED: FqOptions = FqOptions {
@@ -231,7 +232,7 @@ impl Space {
 
     /// Links and qdiscs as their tools show them.
     fn dump(&self) -> String {
-        self.ip("-d link show") + &self.tc("-d qdisc show")
+        without_carrier(&self.ip("-d link show")) + &self.tc("-d qdisc show")
     }
 
     fn ip(&self, words: &str) -> String {
