@@ -43,11 +43,15 @@ fn exchange(attach: Attach) {
     };
     attach_all(&fixture.programs);
 
+    // Open until all is counted, so that nobody answers what is under way with an error; what is not
+    // read is lost behind the hooks.
+    let inbox = |at: &Namespace, to| at.enter(|| UdpSocket::bind(SocketAddr::new(to, PORT))).expect("socket");
+    let _inboxes = [inbox(host, up), inbox(&instance.namespace, down)];
     let is_done = AtomicBool::new(false);
     let sent = thread::scope(|scope| {
         let is_done = &is_done;
-        let flood = |from, at, to| scope.spawn(move || flood(from, at, to, is_done));
-        let floods = [flood(&instance.namespace, host, up), flood(host, &instance.namespace, down)];
+        let flood = |from, to| scope.spawn(move || flood(from, to, is_done));
+        let floods = [flood(&instance.namespace, up), flood(host, down)];
         for programs in [&other, &fixture.programs].into_iter().cycle().take(EXCHANGES) {
             attach_all(programs);
             thread::sleep(Duration::from_millis(2));
@@ -65,10 +69,8 @@ fn exchange(attach: Attach) {
 }
 
 /// Sends as fast as it can until told to stop; how many.
-fn flood(from: &Namespace, at: &Namespace, to: IpAddr, is_done: &AtomicBool) -> u64 {
+fn flood(from: &Namespace, to: IpAddr, is_done: &AtomicBool) -> u64 {
     let to = SocketAddr::new(to, PORT);
-    // Bound, so that nobody answers with an error; what is not read is lost behind the hooks.
-    let _inbox = at.enter(|| UdpSocket::bind(to)).expect("socket");
     let outbox = from.enter(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))).expect("socket");
     let mut sent = 0;
     while !is_done.load(Ordering::Relaxed) {
