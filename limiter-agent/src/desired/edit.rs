@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use super::near::did_you_mean;
-use super::rate::{Rate, RateError};
-use super::state::{Access, InstanceSpec, NetworkSpec, NodeState, RuleSpec, UnknownSources};
+use limiter_state::{Access, InstanceSpec, NetworkSpec, NodeState, RuleSpec, UnknownSources};
+use limiter_state::{Rate, RateError};
 
 type Result<T = NodeState> = std::result::Result<T, EditError>;
 

@@ -14,7 +14,7 @@ use super::error::{FieldPath, StateError};
 use super::model::Desired;
 use super::parse::{FILE_MAX_BYTES, parse};
 use super::patch::patch;
-use super::state::NodeState;
+use limiter_state::NodeState;
 
 /// Why a state file was not changed. It is as before.
 #[derive(Debug, thiserror::Error)]

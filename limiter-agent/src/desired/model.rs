@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::pattern::Pattern;
-use super::rate::Rate;
-use super::state::{Access, Mode, Policy, UnknownSources};
+use limiter_state::Pattern;
+use limiter_state::Rate;
+use limiter_state::{Access, Mode, Policy, UnknownSources};
 
 /// What a node is to enforce. Only [`super::check`] makes one, in an order that depends on nothing but
 /// the names, so that equal states give equal plans.

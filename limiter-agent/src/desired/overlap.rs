@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::address;
+use limiter_state::address;
 
 /// A prefix that somebody claims; `at` says who, and orders by place in the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

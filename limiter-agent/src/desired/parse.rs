@@ -8,7 +8,7 @@ use super::locate::{self, Content, Found};
 use super::model::Desired;
 use super::near::did_you_mean;
 use super::plain;
-use super::state::NodeState;
+use limiter_state::NodeState;
 
 /// Largest state file, bytes: room for more than half a million instances.
 pub const FILE_MAX_BYTES: usize = 64 << 20;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::error::{FieldPath, Step};
 use super::locate::{self, Content, Found};
 use super::parse::parse;
-use super::state::NodeState;
+use limiter_state::NodeState;
 
 /// Longest text that is patched, bytes; a larger one is a program's, and is rewritten.
 const TEXT_MAX_BYTES: usize = 1 << 20;

@@ -4,7 +4,7 @@
 //! value a line and gives up on anything else: it never explains and never guesses, so whatever it
 //! returns, the full reader returns too (a property test holds it to that).
 
-use super::state::NodeState;
+use limiter_state::NodeState;
 
 /// The state in `text`, where it is JSON or plain YAML and has no error.
 pub(super) fn read(text: &str) -> Option<NodeState> {

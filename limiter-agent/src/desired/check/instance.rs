@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use super::name::{self, Identities, unique, valid_name};
 use super::{Result, prefixes};
-use crate::desired::address;
 use crate::desired::error::{FieldPath, StateError};
 use crate::desired::model::{Instance, LimitSource, Limits, Network, Rule};
 use crate::desired::overlap::{self, Claim};
-use crate::desired::state::{InstanceSpec, NodeState};
+use limiter_state::address;
+use limiter_state::{InstanceSpec, NodeState};
 
 /// Place of an instance: its network's in the state, its own in the network.
 type Place = (usize, usize);

@@ -7,8 +7,8 @@ use super::{DEFAULT_ZONE, Result};
 use crate::desired::error::{FieldPath, StateError};
 use crate::desired::model::{Instance, Interface, Network, Zone};
 use crate::desired::near::did_you_mean;
-use crate::desired::pattern::Pattern;
-use crate::desired::state::{InterfaceSpec, NodeState};
+use limiter_state::Pattern;
+use limiter_state::{InterfaceSpec, NodeState};
 
 /// Sorted.
 pub(super) fn uplinks(state: &NodeState) -> Result<Vec<String>> {

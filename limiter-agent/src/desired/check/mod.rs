@@ -5,11 +5,11 @@ mod interface;
 mod name;
 mod network;
 
-use super::address::{self, AddressError};
 use super::error::{FieldPath, StateError};
 use super::model::{Desired, Instance, Network, Rule, Zone};
 use super::overlap;
-use super::state::{NodeState, STATE_VERSION};
+use limiter_state::address::{self, AddressError};
+use limiter_state::{NodeState, STATE_VERSION};
 use name::{Identities, unique_names};
 
 type Result<T> = std::result::Result<T, Box<StateError>>;

@@ -2,11 +2,11 @@
 
 use super::name::{self, Identities, unique_names};
 use super::{DEFAULT_ZONE, Result, prefixes};
-use crate::desired::address;
 use crate::desired::error::{FieldPath, StateError};
 use crate::desired::model::{LimitSource, Limits, Network, Rule, Zone};
 use crate::desired::overlap::{self, Claim};
-use crate::desired::state::{NetworkSpec, NodeState};
+use limiter_state::address;
+use limiter_state::{NetworkSpec, NodeState};
 
 /// In the order of the state, their prefixes disjoint within each zone.
 pub(super) fn networks(state: &NodeState, zones: &[Zone], rules: &[Rule]) -> Result<Vec<Network>> {

@@ -14,6 +14,9 @@ pub const STATE_VERSION: u32 = 1;
 pub struct NodeState {
     /// Version of this form, [`STATE_VERSION`].
     pub version: u32,
+    /// Where the control plane's state comes from; absent in a file of the node's own.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub origin: Option<OriginSpec>,
     /// True: everything passes, unmetered.
     #[serde(default, skip_serializing_if = "is_default")]
     pub bypass: bool,
@@ -41,6 +44,7 @@ impl Default for NodeState {
     fn default() -> Self {
         Self {
             version: STATE_VERSION,
+            origin: None,
             bypass: false,
             capacity: CapacitySpec::default(),
             uplinks: Vec::new(),
@@ -50,6 +54,16 @@ impl Default for NodeState {
             networks: Vec::new(),
         }
     }
+}
+
+/// Which state of the control plane this is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OriginSpec {
+    /// Identity of the control plane's database; a restored backup has a new one.
+    pub incarnation: String,
+    /// The change that made this state what it is.
+    pub revision: u64,
 }
 
 /// Room to keep in the kernel maps, which cannot grow in place.
@@ -189,12 +203,35 @@ pub struct NetworkSpec {
     /// Sources inside its prefixes that are no known instance.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unknown_sources: UnknownSources,
+    /// The plan that gives `up` and `down`, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub plan: Option<String>,
+    /// What the network falls back to when its plan's term is over, also without the control plane.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub until: Option<UntilSpec>,
     /// Rule of instances that have neither a rule nor rates of their own.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub default_rule: Option<String>,
     /// Its instances.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded::<_, _, 4_000_000>")]
     pub instances: Vec<InstanceSpec>,
+}
+
+/// What a network is held to from an instant on; its rules are not in force then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UntilSpec {
+    /// The instant, by the wall clock.
+    pub at: jiff::Timestamp,
+    /// All instances together to the Internet; absent: unlimited.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub up: Option<Rate>,
+    /// The Internet to all instances together; absent: unlimited.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub down: Option<Rate>,
+    /// Whether its instances reach the Internet.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub internet: Access,
 }
 
 /// One limited machine.

@@ -27,7 +27,7 @@ impl Pattern {
     ///
     /// The pattern of `other` is read as a name whose `*` and `?` are letters of their own; only a `*`
     /// here swallows its `*`, so the answer is never wrongly true.
-    pub(super) fn covers(&self, other: &Self) -> bool {
+    pub fn covers(&self, other: &Self) -> bool {
         self.is_glob() && self.matches(&other.0)
     }
 

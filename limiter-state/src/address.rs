@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// Why a text is no prefix or address of the kind asked for; reads on after the value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum AddressError {
+pub enum AddressError {
     /// Not address/length.
     #[error("is no prefix; write address/length, for example 10.10.0.0/24 or fd00:10::/64")]
     NoPrefix,
@@ -36,18 +36,18 @@ pub(super) enum AddressError {
 }
 
 /// A prefix of a network: unicast, without host bits.
-pub(super) fn network_prefix(text: &str) -> Result<IpNet, AddressError> {
+pub fn network_prefix(text: &str) -> Result<IpNet, AddressError> {
     unicast(local_prefix(text)?)
 }
 
 /// A prefix that is not the Internet: of any kind but everything.
-pub(super) fn local_prefix(text: &str) -> Result<IpNet, AddressError> {
+pub fn local_prefix(text: &str) -> Result<IpNet, AddressError> {
     strict(text.parse().map_err(|_| AddressError::NoPrefix)?)
 }
 
 /// An address of an instance, or a prefix it owns. Whoever finds it outside its network, whose prefixes
 /// are unicast, asks [`unicast`] for the better reason.
-pub(super) fn instance_address(text: &str) -> Result<IpNet, AddressError> {
+pub fn instance_address(text: &str) -> Result<IpNet, AddressError> {
     let net = match text.parse::<IpAddr>() {
         Ok(address) => IpNet::from(address),
         Err(_) => text.parse().map_err(|_| AddressError::NoAddress)?,
@@ -61,12 +61,12 @@ pub fn show(net: IpNet) -> String {
 }
 
 /// True where the two share an address.
-pub(super) fn overlap(a: &IpNet, b: &IpNet) -> bool {
+pub fn overlap(a: &IpNet, b: &IpNet) -> bool {
     a.contains(b) || b.contains(a)
 }
 
 /// The element of `disjoint`, which is sorted, that contains `net`.
-pub(super) fn containing<'a>(disjoint: &'a [IpNet], net: &IpNet) -> Option<&'a IpNet> {
+pub fn containing<'a>(disjoint: &'a [IpNet], net: &IpNet) -> Option<&'a IpNet> {
     let after = disjoint.partition_point(|candidate| candidate.addr() <= net.addr());
     disjoint[..after].last().filter(|candidate| candidate.contains(net))
 }
@@ -84,7 +84,7 @@ fn strict(net: IpNet) -> Result<IpNet, AddressError> {
 }
 
 /// `net`, where machines can own all of it.
-pub(super) fn unicast(net: IpNet) -> Result<IpNet, AddressError> {
+pub fn unicast(net: IpNet) -> Result<IpNet, AddressError> {
     match NOT_UNICAST.iter().find(|(_, range)| overlap(range, &net)) {
         Some(&(what, range)) => Err(AddressError::NotUnicast { what, range }),
         None => Ok(net),
