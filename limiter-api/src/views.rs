@@ -4,8 +4,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::problem::Problem;
-
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Page<T> {
@@ -23,7 +21,16 @@ pub struct Outcome {
     pub id: String,
     /// Why it was refused; absent: done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub problem: Option<Problem>,
+    pub refused: Option<Refused>,
+}
+
+/// Why one of several ids was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Refused {
+    /// Which condition, as in [`Problem`](crate::Problem).
+    pub code: String,
+    /// What is wrong, with the value, and what to do.
+    pub detail: String,
 }
 
 /// Who calls.

@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod args;
+pub mod command;
 pub mod http;
 pub mod jobs;
 pub mod secret;

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::refuse;
 use super::{App, AppError, Caller};
-use crate::store::{Idempotent, Write};
+use crate::store::{IdempotencyRecord, Write};
 
 /// A call that changes something.
 #[derive(Clone, Debug)]
@@ -127,7 +127,7 @@ impl Change {
     pub async fn finish<T: Serialize>(mut self: Box<Self>, answer: T) -> Result<T, AppError> {
         if let Some(key) = self.call.key.clone() {
             let response = serde_json::to_string(&answer).map_err(|e| AppError::Broken(e.to_string()))?;
-            let record = Idempotent { request_hash: self.call.input_hash, response, created_at: self.now };
+            let record = IdempotencyRecord { request_hash: self.call.input_hash, response, created_at: self.now };
             self.tx.put_idempotent(scope(&self.call.caller), &self.call.operation, &key, &record).await?;
         }
         (*self).commit().await?;

@@ -8,6 +8,7 @@ mod change;
 mod error;
 mod event;
 mod instance;
+mod name;
 mod network;
 mod node;
 mod plan;

@@ -2,7 +2,7 @@
 
 use limiter_api::views;
 use limiter_domain::{
-    Account, Business, Charge, Event, Instance, Mode, Network, NetworkKind, NetworkStatus, Node, NodeInterface,
+    Account, Business, Charge, Event, Instance, Network, NetworkKind, NetworkMode, NetworkStatus, Node, NodeInterface,
     OperationKind, Pay, Plan, Rule, Status, Token, User,
 };
 use limiter_state::address::show as show_address;
@@ -85,9 +85,9 @@ fn interface(interface: &NodeInterface) -> views::NodeInterface {
 
 pub(super) fn network(network: &Network, plan: Option<&Plan>, instances: u64) -> views::Network {
     let (mode, rate) = match limiter_domain::mode(network, plan) {
-        Mode::Premium { peak, .. } => ("premium", Some(peak)),
-        Mode::Basic { rate } => ("basic", Some(rate)),
-        Mode::Offline => ("offline", None),
+        NetworkMode::Premium { peak, .. } => ("premium", Some(peak)),
+        NetworkMode::Basic { rate } => ("basic", Some(rate)),
+        NetworkMode::Offline => ("offline", None),
     };
     let (kind, basic) = match network.kind {
         NetworkKind::Shared { basic } => ("shared", Some(basic)),
@@ -165,7 +165,7 @@ pub(super) fn plan(plan: &Plan, network_name: Option<&str>, rules: u64) -> views
             Business::Overdue => "overdue",
         }
         .to_owned(),
-        label: label(plan).to_owned(),
+        label: label(plan.status, plan.business).to_owned(),
         operation: plan.operation.as_ref().map(|operation| operation_code(operation.kind).to_owned()),
         reason: plan.reason.as_deref().map(str::to_owned),
         network: plan.network.as_ref().map(ToString::to_string),
@@ -229,8 +229,8 @@ const fn operation_code(kind: OperationKind) -> &'static str {
 }
 
 /// What a person reads: a lost service is told before the place in life.
-pub(super) const fn label(plan: &Plan) -> &'static str {
-    match (plan.status, plan.business) {
+pub(super) const fn label(status: Status, business: Business) -> &'static str {
+    match (status, business) {
         (Status::Creating, _) => "Creating",
         (Status::Releasing, _) => "Releasing",
         (Status::Released, _) => "Released",

@@ -7,8 +7,8 @@ use limiter_api::views::{Outcome, Page, Plan};
 
 use super::answer::{Created, Tagged};
 use super::input::{Asked, Bare, Changing};
-use super::problem::{self, Answer};
-use crate::app::{App, AppError, Caller};
+use super::problem::Answer;
+use crate::app::{App, Caller};
 
 /// List plans; released ones are not among them.
 #[utoipa::path(get, path = "/plans", tag = "plans", params(PlanQuery), responses((status = 200, body = Page<Plan>)))]
@@ -85,8 +85,7 @@ pub(super) async fn renew(
     State(app): State<App>,
     Changing(call, input): Changing<Renew>,
 ) -> Answer<Json<Vec<Outcome>>> {
-    let outcomes = app.renew(&call, input).await?;
-    Ok(Json(outcomes.into_iter().map(outcome).collect()))
+    Ok(Json(app.renew(&call, input).await?))
 }
 
 /// End subscriptions before their time.
@@ -95,8 +94,7 @@ pub(super) async fn unsubscribe(
     State(app): State<App>,
     Changing(call, input): Changing<End>,
 ) -> Answer<Json<Vec<Outcome>>> {
-    let outcomes = app.unsubscribe(&call, input).await?;
-    Ok(Json(outcomes.into_iter().map(outcome).collect()))
+    Ok(Json(app.unsubscribe(&call, input).await?))
 }
 
 /// Delete plans that are paid as they go.
@@ -105,11 +103,5 @@ pub(super) async fn delete(
     State(app): State<App>,
     Changing(call, input): Changing<End>,
 ) -> Answer<Json<Vec<Outcome>>> {
-    let outcomes = app.delete_plans(&call, input).await?;
-    Ok(Json(outcomes.into_iter().map(outcome).collect()))
-}
-
-/// The outcome for one id.
-fn outcome((id, result): (String, Result<(), AppError>)) -> Outcome {
-    Outcome { id, problem: result.err().map(problem::of) }
+    Ok(Json(app.delete_plans(&call, input).await?))
 }
