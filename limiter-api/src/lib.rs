@@ -5,6 +5,8 @@
 //! request are refused; a client must ignore unknown fields of an answer.
 
 pub mod agent;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod params;
 pub mod problem;
 pub mod setup;
