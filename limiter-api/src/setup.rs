@@ -128,6 +128,9 @@ pub struct Applied {
     /// The revision that holds them; absent where nothing was changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u64>,
+    /// Plans that are not in use yet: rules of theirs are left out, until the setup is applied again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<String>,
 }
 
 /// One change.
