@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use limiter_domain::{AccountId, Code, Event, EventKind, Revision};
+use limiter_domain::{AccountId, Code, Event, EventKind, Happening, Revision};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -99,6 +99,13 @@ impl Change {
     /// Notes what happens.
     pub fn event(&mut self, kind: EventKind, account: Option<&AccountId>, subject: &str, detail: &str) {
         self.event_at(self.now, kind, account, subject, detail);
+    }
+
+    /// Notes what the domain says that happens.
+    pub fn happened(&mut self, account: Option<&AccountId>, subject: &str, happenings: &[Happening]) {
+        for one in happenings {
+            self.event_at(one.at, one.kind, account, subject, &one.detail);
+        }
     }
 
     /// Notes what was due at an instant that may have been missed.

@@ -12,7 +12,8 @@ mod name;
 mod network;
 mod node;
 mod plan;
-mod plan_due;
+mod plan_end;
+mod plan_step;
 mod read;
 mod rule;
 mod setup;
@@ -32,6 +33,12 @@ pub use change::Call;
 pub use error::AppError;
 
 use crate::store::Store;
+
+/// Region of what names none.
+const DEFAULT_REGION: &str = "default";
+
+/// Zone of what names none.
+const DEFAULT_ZONE: &str = "default";
 
 /// The control plane without its ways in.
 #[derive(Clone)]

@@ -2,7 +2,8 @@
 
 use limiter_api::params::{Associate, AutoRenew, NewPlan, PlanQuery, Resize};
 use limiter_api::views;
-use limiter_domain::{Amount, Network, NetworkId, Plan, PlanId, Step, association, order, renewal, resize};
+use limiter_domain::price::Amount;
+use limiter_domain::{AccountId, Network, NetworkId, Plan, PlanId, Step, acknowledge, association, order, renewal, resize};
 
 use super::change::{Begun, Call, Change};
 use super::{App, AppError, Caller, Reach, read, view};
@@ -76,22 +77,32 @@ impl App {
             agreement_version: input.agreement_version,
             expected_amount: input.expected_amount_micro.map(Amount::new),
         };
-        let taken = match new.external_id.as_deref() {
-            Some(id) => change.tx.plan_external(&account, id).await?.is_some(),
-            None => false,
-        };
-        let holder = holder(&change, network.as_ref()).await?;
+        let plan = self.order(&mut change, &account, &new, network.as_ref()).await?;
+        let view = shown(&change.tx, &plan).await?;
+        change.finish(view).await
+    }
+
+    /// Buys a plan as part of a change.
+    pub(super) async fn order(
+        &self,
+        change: &mut Change,
+        account: &AccountId,
+        new: &order::NewPlan,
+        network: Option<&Network>,
+    ) -> Result<Plan, AppError> {
+        let holder = holder(change, network).await?;
         let facts = order::Facts {
-            slot: slot(&change, network.as_ref(), holder.as_ref()).await?,
-            plans_in_region: change.tx.count_plans(&account, &new.region).await? as usize,
-            external_id_taken: taken,
+            slot: slot(change, network, holder.as_ref()).await?,
+            plans_in_region: change.tx.count_plans(account, &new.region).await? as usize,
+            external_id_taken: match new.external_id.as_deref() {
+                Some(id) => change.tx.plan_external(account, id).await?.is_some(),
+                None => false,
+            },
         };
         let (now, revision) = (change.now, change.revision());
         let id = PlanId::of_random(rand::random());
-        let step = order::create(id, account, &new, &facts, self.settings(), now, revision)?;
-        let plan = self.take(&mut change, step).await?;
-        let view = shown(&change.tx, &plan).await?;
-        change.finish(view).await
+        let step = order::create(id, account.clone(), new, &facts, self.settings(), now, revision)?;
+        self.take(change, step).await
     }
 
     /// Associates a plan with a network.
@@ -150,7 +161,7 @@ impl App {
             Begun::New(change) => change,
             Begun::Again(answer) => return Ok(answer),
         };
-        let plan = read::plan(&change.tx, &reach, id).await?;
+        let plan = self.current(&mut change, &reach, id).await?;
         call.check_version(plan.version)?;
         let step = decide(&change, &plan).await?;
         let plan = self.take(&mut change, step).await?;
@@ -184,6 +195,6 @@ async fn slot<'a>(
 ) -> Result<Option<association::Slot<'a>>, AppError> {
     let Some(network) = network else { return Ok(None) };
     let nodes = change.tx.nodes_of_region(&network.region).await?;
-    let has_node = limiter_domain::has_node(network, &nodes);
+    let has_node = acknowledge::has_node(network, &nodes);
     Ok(Some(association::Slot { network, holder, has_node }))
 }

@@ -3,7 +3,8 @@
 use limiter_api::LIST_MAX;
 use limiter_api::params::{End, Renew};
 use limiter_api::views;
-use limiter_domain::{Amount, Plan, Step, order, release, renewal};
+use limiter_domain::price::Amount;
+use limiter_domain::{Plan, Step, order, release, renewal};
 
 use super::change::{Begun, Call, Change};
 use super::{App, AppError, read};
@@ -62,7 +63,7 @@ impl App {
         };
         let mut outcomes = Vec::with_capacity(ids.len());
         for id in ids {
-            let decided = match read::plan(&change.tx, &reach, id).await {
+            let decided = match self.current(&mut change, &reach, id).await {
                 Ok(plan) => decide(&change, &plan),
                 Err(error) => Err(error),
             };

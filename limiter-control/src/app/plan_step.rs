@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use limiter_domain::{EventKind, Network, NetworkStatus, Plan, Step, schedule, settle};
+use limiter_domain::acknowledge::settle;
+use limiter_domain::{Code, EventKind, Network, NetworkStatus, Plan, Status, Step, schedule};
 
 use super::change::Change;
-use super::{App, AppError, Caller};
+use super::{App, AppError, Caller, Reach, read};
 
 /// Most plans that are worked in one round.
 const ROUND_MAX: usize = 1000;
@@ -31,8 +32,23 @@ impl App {
         if step.reaches_nodes {
             change.tx.touch_region(&plan.region).await?;
         }
-        for event in &step.events {
-            change.event_at(event.at, event.kind, Some(&plan.account), plan.id.as_str(), &event.detail);
+        change.happened(Some(&plan.account), plan.id.as_str(), &step.events);
+        Ok(plan)
+    }
+
+    /// A plan with everything done that was due, so that nothing is decided by a state that is over.
+    pub(super) async fn current(
+        &self,
+        change: &mut Change,
+        reach: &Reach,
+        id: &str,
+    ) -> Result<Plan, AppError> {
+        let plan = read::plan(&change.tx, reach, id).await?;
+        let (now, revision) = (change.now, change.revision());
+        let Some(step) = schedule::catch_up(&plan, self.settings(), now, revision) else { return Ok(plan) };
+        let plan = self.take(change, step).await?;
+        if plan.status == Status::Released {
+            return Err(read::missing(Code::PlanNotFound, "plan", id));
         }
         Ok(plan)
     }

@@ -6,7 +6,7 @@ use limiter_domain::{
     OperationKind, Pay, Plan, Rule, Status, Token, User,
 };
 use limiter_state::address::show as show_address;
-use limiter_state::{Access, Policy, UnknownSources};
+use limiter_state::{Access, Mode, Policy, UnknownSources};
 
 use super::caller::role_code;
 
@@ -68,23 +68,29 @@ fn interface(interface: &NodeInterface) -> views::NodeInterface {
     views::NodeInterface {
         pattern: interface.pattern.clone(),
         zone: interface.zone.to_string(),
-        mode: match interface.mode {
-            limiter_state::Mode::Auto => "auto",
-            limiter_state::Mode::Shape => "shape",
-            limiter_state::Mode::Police => "police",
-        }
-        .to_owned(),
+        mode: mode_code(interface.mode).to_owned(),
         observe: interface.observe,
-        foreign_sources: match interface.foreign_sources {
-            Policy::Drop => "drop",
-            Policy::Pass => "pass",
-        }
-        .to_owned(),
+        foreign_sources: policy_code(interface.foreign_sources).to_owned(),
+    }
+}
+
+pub(super) const fn mode_code(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Auto => "auto",
+        Mode::Shape => "shape",
+        Mode::Police => "police",
+    }
+}
+
+pub(super) const fn policy_code(policy: Policy) -> &'static str {
+    match policy {
+        Policy::Drop => "drop",
+        Policy::Pass => "pass",
     }
 }
 
 pub(super) fn network(network: &Network, plan: Option<&Plan>, instances: u64) -> views::Network {
-    let (mode, rate) = match limiter_domain::mode(network, plan) {
+    let (mode, rate) = match limiter_domain::mode::mode(network, plan) {
         NetworkMode::Premium { peak, .. } => ("premium", Some(peak)),
         NetworkMode::Basic { rate } => ("basic", Some(rate)),
         NetworkMode::Offline => ("offline", None),
@@ -105,11 +111,7 @@ pub(super) fn network(network: &Network, plan: Option<&Plan>, instances: u64) ->
         prefixes: network.prefixes.iter().map(ToString::to_string).collect(),
         nodes: network.nodes.as_ref().map(|nodes| nodes.iter().map(ToString::to_string).collect()),
         internet: access(network.internet).to_owned(),
-        unknown_sources: match network.unknown_sources {
-            UnknownSources::Drop => "drop",
-            UnknownSources::Budget => "budget",
-        }
-        .to_owned(),
+        unknown_sources: unknown_sources(network.unknown_sources).to_owned(),
         observe: network.observe,
         default_rule: network.default_rule.as_ref().map(ToString::to_string),
         status: match network.status {
@@ -123,6 +125,13 @@ pub(super) fn network(network: &Network, plan: Option<&Plan>, instances: u64) ->
         instances,
         created_at: network.created_at,
         version: network.version,
+    }
+}
+
+pub(super) fn unknown_sources(sources: UnknownSources) -> &'static str {
+    match sources {
+        UnknownSources::Drop => "drop",
+        UnknownSources::Budget => "budget",
     }
 }
 
