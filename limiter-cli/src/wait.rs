@@ -24,20 +24,17 @@ enum Progress {
     Pending(String),
 }
 
-/// Waits until what was asked of `plan` is in force, and returns the plan as it is then.
-pub(crate) async fn in_force(client: &Client, plan: Plan, wait: &WaitArgs) -> Result<Plan, Failure> {
+/// Waits until what was asked of `plan` is in force; afterwards it is as it was seen last.
+pub(crate) async fn in_force(client: &Client, plan: &mut Plan, wait: &WaitArgs) -> Result<(), Failure> {
     if wait.no_wait {
-        return Ok(plan);
+        return Ok(());
     }
-    let id = plan.id.clone();
-    let mut seen = Some(plan);
+    let mut is_fresh = true;
     until(wait, async || {
-        let plan = match seen.take() {
-            Some(plan) => plan,
-            None => client.plan(&id).await?,
-        };
-        let progress = progress(&plan);
-        Ok((progress, plan))
+        if !std::mem::take(&mut is_fresh) {
+            *plan = client.plan(&plan.id).await?;
+        }
+        Ok(progress(plan))
     })
     .await
 }
@@ -48,17 +45,17 @@ pub(crate) async fn gone(client: &Client, id: &str, wait: &WaitArgs) -> Result<(
         return Ok(());
     }
     until(wait, async || match client.plan(id).await {
-        Ok(plan) => Ok((ending(&plan), ())),
-        Err(error) if error.is_not_found() => Ok((Progress::Over, ())),
+        Ok(plan) => Ok(ending(&plan)),
+        Err(error) if error.is_not_found() => Ok(Progress::Over),
         Err(error) => Err(error),
     })
     .await
 }
 
-async fn until<T>(
+async fn until(
     wait: &WaitArgs,
-    mut look: impl AsyncFnMut() -> Result<(Progress, T), ClientError>,
-) -> Result<T, Failure> {
+    mut look: impl AsyncFnMut() -> Result<Progress, ClientError>,
+) -> Result<(), Failure> {
     let limit = wait.timeout.unsigned_abs();
     let begin = Instant::now();
     let spinner = ProgressBar::new_spinner();
@@ -66,9 +63,9 @@ async fn until<T>(
     let mut pause = PAUSE.0;
     let result = loop {
         let problem = match look().await {
-            Ok((Progress::Over, value)) => break Ok(value),
-            Ok((Progress::Failed(reason), _)) => break Err(Failure::NotDone(reason)),
-            Ok((Progress::Pending(what), _)) => {
+            Ok(Progress::Over) => break Ok(()),
+            Ok(Progress::Failed(reason)) => break Err(Failure::NotDone(reason)),
+            Ok(Progress::Pending(what)) => {
                 spinner.set_message(what.clone());
                 Failure::TimedOut(format!(
                     "{what}: not over after {limit:?}; it goes on by itself, look again with `limiter plan show`"

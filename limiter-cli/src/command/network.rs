@@ -40,6 +40,10 @@ pub(super) async fn run(session: &Session, command: NetworkCommand) -> Result<()
             session.output.one(&client.create_network(&new).await?)
         }
         NetworkCommand::Update { network, name, prefixes, basic, default_rule, policy } => {
+            let is_policy =
+                policy.internet.is_some() || policy.unknown_sources.is_some() || policy.observe.is_some();
+            let is_place = !prefixes.is_empty() || basic.is_some() || default_rule.is_some();
+            something(name.is_some() || is_place || is_policy)?;
             let network = session.find().network(&network).await?;
             let default_rule = match default_rule.as_deref() {
                 None => None,
@@ -55,7 +59,6 @@ pub(super) async fn run(session: &Session, command: NetworkCommand) -> Result<()
                 observe: policy.observe.map(|switch| switch == Switch::On),
                 default_rule,
             };
-            something(is_given(&change))?;
             session.output.one(&client.update_network(&network.id, &change, None).await?)
         }
         NetworkCommand::Delete { network } => {
@@ -65,8 +68,4 @@ pub(super) async fn run(session: &Session, command: NetworkCommand) -> Result<()
             session.output.gone("network", &[network.id])
         }
     }
-}
-
-fn is_given(change: &NetworkChange) -> bool {
-    serde_json::to_value(change).is_ok_and(|value| value.as_object().is_some_and(|fields| !fields.is_empty()))
 }

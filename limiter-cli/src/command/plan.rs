@@ -5,7 +5,7 @@ use limiter_api::params::{Associate, AutoRenew, End, NewPlan, PlanQuery, Renew, 
 use limiter_api::views::{Outcome, Plan};
 
 use super::Session;
-use crate::args::{EndArgs, PlanCommand, Switch};
+use crate::args::{EndArgs, PlanCommand, Switch, WaitArgs};
 use crate::confirm;
 use crate::failure::Failure;
 use crate::wait;
@@ -51,13 +51,13 @@ pub(super) async fn run(session: &Session, command: PlanCommand) -> Result<(), F
                 agreement_version: None,
             };
             let plan = client.create_plan(&new).await?;
-            session.output.one(&wait::in_force(client, plan, &wait).await?)
+            followed(session, plan, &wait).await
         }
         PlanCommand::Associate { plan, network, wait } => {
             let plan = session.find().plan(&plan).await?;
             let network = session.find().network(&network).await?.id;
             let plan = client.associate_plan(&plan.id, &Associate { network }).await?;
-            session.output.one(&wait::in_force(client, plan, &wait).await?)
+            followed(session, plan, &wait).await
         }
         PlanCommand::Dissociate { plan, wait } => {
             let plan = session.find().plan(&plan).await?;
@@ -65,13 +65,13 @@ pub(super) async fn run(session: &Session, command: PlanCommand) -> Result<(), F
                 session.confirm.ask(&confirm::dissociate(&plan, &client.network(network).await?))?;
             }
             let plan = client.dissociate_plan(&plan.id).await?;
-            session.output.one(&wait::in_force(client, plan, &wait).await?)
+            followed(session, plan, &wait).await
         }
         PlanCommand::Resize { plan, peak, wait } => {
             let plan = session.find().plan(&plan).await?;
             let resize = Resize { peak_bps: peak.bps(), expected_amount_micro: None };
             let plan = client.resize_plan(&plan.id, &resize).await?;
-            session.output.one(&wait::in_force(client, plan, &wait).await?)
+            followed(session, plan, &wait).await
         }
         PlanCommand::Renew { plans, duration, auto_renew } => {
             let plans = ids(&find(session, &plans).await?);
@@ -89,6 +89,13 @@ pub(super) async fn run(session: &Session, command: PlanCommand) -> Result<(), F
         PlanCommand::Unsubscribe(args) => end(session, args, Ending::Unsubscribe).await,
         PlanCommand::Delete(args) => end(session, args, Ending::Delete).await,
     }
+}
+
+/// Waits for the nodes, and prints the plan even where they do not follow: its id must not be lost.
+async fn followed(session: &Session, mut plan: Plan, wait: &WaitArgs) -> Result<(), Failure> {
+    let result = wait::in_force(&session.client, &mut plan, wait).await;
+    session.output.one(&plan)?;
+    result
 }
 
 /// The two ways in which plans end.
@@ -117,11 +124,14 @@ async fn end(session: &Session, args: EndArgs, ending: Ending) -> Result<(), Fai
         Ending::Unsubscribe => client.unsubscribe_plans(&end).await?,
         Ending::Delete => client.delete_plans(&end).await?,
     };
+    let mut waited = Ok(());
     for outcome in outcomes.iter().filter(|outcome| outcome.problem.is_none()) {
-        wait::gone(client, &outcome.id, &args.wait).await?;
+        if waited.is_ok() {
+            waited = wait::gone(client, &outcome.id, &args.wait).await;
+        }
     }
     session.output.list(&outcomes, "no plans")?;
-    refused(&outcomes)
+    refused(&outcomes).and(waited)
 }
 
 async fn find(session: &Session, names: &[String]) -> Result<Vec<Plan>, Failure> {
