@@ -1,7 +1,7 @@
 //! A typed client of the control plane: one method for each operation, over HTTPS, loopback or the local socket.
 //!
-//! Calls that create carry an idempotency key, so a call whose answer was lost is repeated without a second
-//! effect. The token is never part of a text, an error or a `Debug` form.
+//! Calls that change something carry an idempotency key, so one whose answer was lost is repeated without a
+//! second effect; those that answer with a secret are not repeated. The token is never part of a text, an error or a `Debug` form.
 
 mod endpoint;
 mod error;

@@ -23,7 +23,7 @@ use crate::output::Format;
 
 /// Bandwidth plans for the networks of Linux nodes.
 #[derive(Debug, Parser)]
-#[command(name = "limiter", version, arg_required_else_help = true, propagate_version = true)]
+#[command(name = "limiter", version, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 control plane unreachable, 4 timed out."
 )]

@@ -46,6 +46,15 @@ impl Session {
         })
     }
 
+    /// The account to say where something of `owner` is made: operators have none of their own.
+    async fn account_for(&self, owner: &str) -> Result<Option<String>, Failure> {
+        if self.account.is_some() {
+            return Ok(self.account.clone());
+        }
+        let is_without = self.client.me().await?.account.is_none();
+        Ok(is_without.then(|| owner.to_owned()))
+    }
+
     fn find(&self) -> Lookup<'_> {
         Lookup { client: &self.client, account: self.account.as_deref() }
     }

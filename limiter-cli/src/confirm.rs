@@ -71,11 +71,12 @@ pub(crate) fn end(plan: &Plan, network: Option<&Network>) -> String {
 /// What deleting a network does.
 pub(crate) fn delete_network(network: &Network) -> String {
     let instances = count(network.instances, "instance");
-    let plan = match &network.plan {
-        Some(plan) => format!(" Plan {plan} still holds it."),
-        None => String::new(),
-    };
-    format!("Network {} ({}, {instances}) is deleted.{plan}", network.name, network.prefixes.join(" "))
+    let plan = network.plan.as_deref().map(|plan| format!(", plan {plan}")).unwrap_or_default();
+    format!(
+        "Network {} ({}, {instances}{plan}) is deleted, where neither plan nor instances keep it.",
+        network.name,
+        network.prefixes.join(" ")
+    )
 }
 
 /// What deleting instances does.

@@ -48,6 +48,9 @@ impl Failure {
         if let Self::Client(ClientError::Refused(problem)) = self {
             match problem.status {
                 401 => line.push_str("; sign in with `limiter login`, or set LIMITER_TOKEN"),
+                _ if problem.code == "MissingParameter" && problem.field.as_deref() == Some("account") => {
+                    line.push_str("; use --account or LIMITER_ACCOUNT");
+                }
                 500.. => line.push_str(&format!("; request {}", problem.request_id)),
                 _ => {}
             }

@@ -43,7 +43,7 @@ impl Client {
 
     /// Ends the session whose secret the client has.
     pub async fn sign_out(&self) -> Answer<()> {
-        self.delete(&["sessions", "current"], None).await
+        self.transport.call(Method::DELETE, &["sessions", "current"]).done().await
     }
 
     /// Who calls.
@@ -96,11 +96,11 @@ impl Client {
         change: &impl Serialize,
         version: Option<u64>,
     ) -> Answer<T> {
-        self.transport.call(Method::PATCH, path).body(change).if_version(version).answer().await
+        self.transport.call(Method::PATCH, path).body(change).if_version(version).once().answer().await
     }
 
-    async fn delete(&self, path: &[&str], version: Option<u64>) -> Answer<()> {
-        self.transport.call(Method::DELETE, path).if_version(version).done().await
+    async fn delete(&self, path: &[&str]) -> Answer<()> {
+        self.transport.call(Method::DELETE, path).once().done().await
     }
 }
 
@@ -153,7 +153,7 @@ impl Client {
 
     /// Deletes a user.
     pub async fn delete_user(&self, id: &str) -> Answer<()> {
-        self.delete(&["users", id], None).await
+        self.delete(&["users", id]).await
     }
 
     /// Tokens, without their secrets.
@@ -168,7 +168,7 @@ impl Client {
 
     /// Deletes a token.
     pub async fn delete_token(&self, id: &str) -> Answer<()> {
-        self.delete(&["tokens", id], None).await
+        self.delete(&["tokens", id]).await
     }
 
     /// Gives a token a new secret. Not repeated after a lost answer.
@@ -201,7 +201,7 @@ impl Client {
 
     /// Deletes a node.
     pub async fn delete_node(&self, id: &str) -> Answer<()> {
-        self.delete(&["nodes", id], None).await
+        self.delete(&["nodes", id]).await
     }
 
     /// Networks.
@@ -231,7 +231,7 @@ impl Client {
 
     /// Deletes a network.
     pub async fn delete_network(&self, id: &str) -> Answer<()> {
-        self.delete(&["networks", id], None).await
+        self.delete(&["networks", id]).await
     }
 
     /// Instances.
@@ -261,7 +261,7 @@ impl Client {
 
     /// Deletes an instance.
     pub async fn delete_instance(&self, id: &str) -> Answer<()> {
-        self.delete(&["instances", id], None).await
+        self.delete(&["instances", id]).await
     }
 }
 

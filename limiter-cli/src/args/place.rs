@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use limiter_api::views::NodeInterface;
 use limiter_state::Rate;
 
-use super::value;
+use super::{WaitArgs, value};
 
 /// `on` or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -172,6 +172,8 @@ pub(crate) struct Import {
     /// Show what would change, change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
-use super::value;
+use super::{WaitArgs, value};
 
 #[derive(Debug, Args)]
 pub(crate) struct FileArgs {
@@ -24,6 +24,8 @@ pub(crate) struct ApplyArgs {
     /// Show what would change, change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use limiter_api::client::all_pages;
 use limiter_api::params::{InstanceChange, InstanceQuery, NewInstance, RuleQuery};
-use limiter_api::setup::{Setup, SetupInstance, SetupNetwork, SetupRule};
+use limiter_api::setup::{Apply, Setup, SetupInstance, SetupNetwork, SetupRule};
 use limiter_api::views::{Instance, Network, Rule};
 use limiter_state::Rate;
 
@@ -81,9 +81,10 @@ async fn run_import(session: &Session, import: Import) -> Result<(), Failure> {
         }
         None => Vec::new(),
     };
-    let account = Some(network.account.clone()).filter(|_| session.account.is_some());
+    let account = session.account_for(&network.account).await?;
     let setup = imported(network, rows, &present, &rules)?;
-    setup::put(session, account, setup, false, import.dry_run).await
+    let apply = Apply { account, setup, dry_run: import.dry_run, prune: false };
+    setup::put(session, apply, &import.wait).await
 }
 
 /// The network as it is, with the instances of the file; those that are there keep rule and access.

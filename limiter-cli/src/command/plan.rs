@@ -8,7 +8,7 @@ use super::Session;
 use crate::args::{EndArgs, PlanCommand, Switch, WaitArgs};
 use crate::confirm;
 use crate::failure::Failure;
-use crate::wait;
+use crate::wait::{self, Goal};
 
 pub(super) async fn run(session: &Session, command: PlanCommand) -> Result<(), Failure> {
     let client = &session.client;
@@ -37,27 +37,36 @@ pub(super) async fn run(session: &Session, command: PlanCommand) -> Result<(), F
             wait,
         } => {
             let default = if duration.is_some() { "subscription" } else { "pay-as-you-go" };
+            let network = match network {
+                Some(network) => Some(session.find().network(&network).await?),
+                None => None,
+            };
+            let account = match &network {
+                Some(network) => session.account_for(&network.account).await?,
+                None => session.account.clone(),
+            };
+            let network = network.map(|network| network.id);
             let new = NewPlan {
-                account: session.account.clone(),
+                account,
                 external_id,
                 region,
                 pay: wire(pay.as_deref().unwrap_or(default)),
                 charge,
                 peak_bps: peak.bps(),
-                network: session.find().network_id(network.as_deref()).await?,
+                network: network.clone(),
                 duration,
                 auto_renew: auto_renew.then_some(true),
                 expected_amount_micro: None,
                 agreement_version: None,
             };
             let plan = client.create_plan(&new).await?;
-            followed(session, plan, &wait).await
+            followed(session, plan, network.map_or(Goal::There, Goal::Serves), &wait).await
         }
         PlanCommand::Associate { plan, network, wait } => {
             let plan = session.find().plan(&plan).await?;
             let network = session.find().network(&network).await?.id;
-            let plan = client.associate_plan(&plan.id, &Associate { network }).await?;
-            followed(session, plan, &wait).await
+            let plan = client.associate_plan(&plan.id, &Associate { network: network.clone() }).await?;
+            followed(session, plan, Goal::Serves(network), &wait).await
         }
         PlanCommand::Dissociate { plan, wait } => {
             let plan = session.find().plan(&plan).await?;
@@ -65,13 +74,13 @@ pub(super) async fn run(session: &Session, command: PlanCommand) -> Result<(), F
                 session.confirm.ask(&confirm::dissociate(&plan, &client.network(network).await?))?;
             }
             let plan = client.dissociate_plan(&plan.id).await?;
-            followed(session, plan, &wait).await
+            followed(session, plan, Goal::Free, &wait).await
         }
         PlanCommand::Resize { plan, peak, wait } => {
             let plan = session.find().plan(&plan).await?;
             let resize = Resize { peak_bps: peak.bps(), expected_amount_micro: None };
             let plan = client.resize_plan(&plan.id, &resize).await?;
-            followed(session, plan, &wait).await
+            followed(session, plan, Goal::Peak(peak.bps()), &wait).await
         }
         PlanCommand::Renew { plans, duration, auto_renew } => {
             let plans = ids(&find(session, &plans).await?);
@@ -92,8 +101,8 @@ pub(super) async fn run(session: &Session, command: PlanCommand) -> Result<(), F
 }
 
 /// Waits for the nodes, and prints the plan even where they do not follow: its id must not be lost.
-async fn followed(session: &Session, mut plan: Plan, wait: &WaitArgs) -> Result<(), Failure> {
-    let result = wait::in_force(&session.client, &mut plan, wait).await;
+async fn followed(session: &Session, mut plan: Plan, goal: Goal, wait: &WaitArgs) -> Result<(), Failure> {
+    let result = wait::in_force(&session.client, &mut plan, &goal, wait).await;
     session.output.one(&plan)?;
     result
 }
@@ -125,7 +134,7 @@ async fn end(session: &Session, args: EndArgs, ending: Ending) -> Result<(), Fai
         Ending::Delete => client.delete_plans(&end).await?,
     };
     let mut waited = Ok(());
-    for outcome in outcomes.iter().filter(|outcome| outcome.problem.is_none()) {
+    for outcome in outcomes.iter().filter(|outcome| outcome.refused.is_none()) {
         if waited.is_ok() {
             waited = wait::gone(client, &outcome.id, &args.wait).await;
         }
@@ -148,7 +157,7 @@ fn ids(plans: &[Plan]) -> Vec<String> {
 
 /// One refusal decides the exit code.
 fn refused(outcomes: &[Outcome]) -> Result<(), Failure> {
-    let refused = outcomes.iter().filter(|outcome| outcome.problem.is_some()).count();
+    let refused = outcomes.iter().filter(|outcome| outcome.refused.is_some()).count();
     match refused {
         0 => Ok(()),
         _ => Err(Failure::NotDone(format!("{refused} of {} refused", outcomes.len()))),

@@ -319,7 +319,9 @@ impl View for Outcome {
     }
 
     fn cells(&self, _: &TimeZone) -> Vec<String> {
-        let outcome = self.problem.as_ref().map_or_else(|| "done".to_owned(), ToString::to_string);
+        let outcome = self.refused.as_ref();
+        let outcome =
+            outcome.map_or_else(|| "done".to_owned(), |why| format!("{} ({})", why.detail, why.code));
         vec![self.id.clone(), outcome]
     }
 }

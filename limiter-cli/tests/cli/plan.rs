@@ -59,6 +59,21 @@ fn an_operation_that_fails_is_refused() {
 }
 
 #[test]
+fn a_plan_that_came_to_serve_nothing_is_no_success() {
+    let server = with_network();
+    let free = Plan {
+        status: "not_associated".into(),
+        network: None,
+        reason: Some("Late".into()),
+        ..plan("plan-1")
+    };
+    server.world.lock().then = Some(free);
+    let ended = operator(&server).run("plan create --network office-1 --peak 20Mbps -q").code(1);
+    assert_eq!(ended.out, "plan-1\n");
+    assert!(ended.err.contains("plan-1 does not serve network net-1 (Late)"), "{ended:?}");
+}
+
+#[test]
 fn a_resize_is_over_when_it_is_applied() {
     let server = with_network();
     {

@@ -16,7 +16,7 @@ use limiter_api::params::{
 };
 use limiter_api::setup::{Applied, Apply, Setup, SetupChange};
 use limiter_api::views::{
-    Event, Instance, Me, Network, NodeLag, Outcome, Page, Plan, Rule, Secret, StatusView,
+    Event, Instance, Me, Network, NodeLag, Outcome, Page, Plan, Refused, Rule, Secret, StatusView,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -52,6 +52,10 @@ pub(crate) struct Inside {
     pub(crate) applied: Vec<Setup>,
     /// What a setup changes.
     pub(crate) changes: Vec<SetupChange>,
+    /// Plans that the first apply waits for.
+    pub(crate) waits_for: Vec<String>,
+    /// What the apply after that changes.
+    pub(crate) changes_later: Vec<SetupChange>,
     /// `METHOD PATH` of each call.
     pub(crate) calls: Vec<String>,
     /// Headers of the last call.
@@ -348,21 +352,17 @@ async fn resize(State(world): State<World>, Path(id): Path<String>, Json(resize)
 async fn delete_plans(State(world): State<World>, Json(end): Json<End>) -> Json<Vec<Outcome>> {
     let mut world = world.lock();
     let outcome = |id: String| {
-        let problem = match world.plans.get(&id) {
-            Some(plan) if plan.network.is_some() && !end.force => Some(Problem {
-                status: 409,
+        let refused = match world.plans.get(&id) {
+            Some(plan) if plan.network.is_some() && !end.force => Some(Refused {
                 code: "PlanAssociated".into(),
                 detail: "a network uses it; dissociate it first, or force".into(),
-                field: None,
-                retry: false,
-                request_id: "req-1".into(),
             }),
             _ => {
                 world.plans.remove(&id);
                 None
             }
         };
-        Outcome { id, problem }
+        Outcome { id, refused }
     };
     Json(end.plans.into_iter().map(outcome).collect())
 }
@@ -384,11 +384,13 @@ async fn events() -> Json<Page<Event>> {
 async fn apply(State(world): State<World>, Json(apply): Json<Apply>) -> Json<Applied> {
     let mut world = world.lock();
     if apply.dry_run {
-        return Json(Applied { changes: world.changes.clone(), revision: None });
+        return Json(Applied { changes: world.changes.clone(), ..Applied::default() });
     }
     world.applied.push(apply.setup);
-    let changes = std::mem::take(&mut world.changes);
-    Json(Applied { changes, revision: Some(43) })
+    let waits_for = std::mem::take(&mut world.waits_for);
+    let next = if waits_for.is_empty() { Vec::new() } else { std::mem::take(&mut world.changes_later) };
+    let changes = std::mem::replace(&mut world.changes, next);
+    Json(Applied { changes, revision: Some(43), waits_for })
 }
 
 async fn export() -> Response {

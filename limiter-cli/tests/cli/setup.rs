@@ -1,9 +1,10 @@
 //! Whole setups and imports.
 
 use limiter_api::setup::SetupChange;
+use limiter_api::views::Plan;
 
 use crate::run::Person;
-use crate::server::{Server, TOKEN, network};
+use crate::server::{Server, TOKEN, network, plan};
 
 const OFFICE: &str = "networks:\n  - name: office\n    prefixes: [10.1.0.0/24]\n    instances:\n      - {name: web-1, addresses: [10.1.0.2]}\n";
 
@@ -60,6 +61,33 @@ fn a_setup_is_put_in_force_after_a_yes_and_then_changes_nothing() {
     let again = person.run("apply -f setup.yaml").code(0);
     assert_eq!(again.out, "");
     assert!(again.err.contains("everything is as the file says"), "{again:?}");
+    assert_eq!(server.world.lock().applied.len(), 1);
+}
+
+#[test]
+fn rules_of_a_new_plan_follow_once_it_is_in_use() {
+    let server = server();
+    {
+        let mut world = server.world.lock();
+        let creating = Plan { status: "creating".into(), network: None, ..plan("plan-1") };
+        world.plans.insert("plan-1".into(), creating);
+        world.looks_left = 3;
+        world.then = Some(plan("plan-1"));
+        world.waits_for = vec!["plan-1".into()];
+        world.changes_later = vec![change("create", "office/rule-of-the-plan")];
+    }
+    let ended = operator(&server).run("apply -f setup.yaml --yes").code(0);
+    assert!(ended.out.contains("office/web-1") && ended.out.contains("rule-of-the-plan"), "{ended:?}");
+    assert!(ended.err.contains("3 changes in revision 43"), "{ended:?}");
+    assert_eq!(server.world.lock().applied.len(), 2);
+}
+
+#[test]
+fn who_does_not_wait_is_told_what_is_left() {
+    let server = server();
+    server.world.lock().waits_for = vec!["plan-1".into()];
+    let ended = operator(&server).run("apply -f setup.yaml --yes --no-wait").code(0);
+    assert!(ended.err.contains("rules follow when their plans are in use"), "{ended:?}");
     assert_eq!(server.world.lock().applied.len(), 1);
 }
 
