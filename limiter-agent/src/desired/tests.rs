@@ -1,5 +1,6 @@
 //! What holds for every state: the examples parse, no input panics, and the two readers agree.
 
+use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -55,6 +56,7 @@ fn everything() -> NodeState {
     let rate = Rate::new(8_000).ok();
     NodeState {
         version: STATE_VERSION,
+        origin: Some(OriginSpec { incarnation: "x".to_owned(), revision: 1 }),
         bypass: true,
         capacity: CapacitySpec { instances: Some(1) },
         uplinks: vec!["x".to_owned()],
@@ -79,6 +81,8 @@ fn everything() -> NodeState {
             internet: Access::Deny,
             observe: true,
             unknown_sources: UnknownSources::Budget,
+            plan: name(),
+            until: Some(UntilSpec { at: Timestamp::UNIX_EPOCH, up: rate, down: rate, internet: Access::Deny }),
             default_rule: name(),
             instances: vec![InstanceSpec {
                 id: name(),
