@@ -1,23 +1,27 @@
 //! The agent's life: load, reconcile, wait for whatever may have changed, reconcile again.
 
+use std::future::pending;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
 use crate::args::{MetricsAddress, RunArgs};
+use crate::clock;
 use crate::dataplane::{Maps, Programs};
 use crate::desired::Desired;
 use crate::metrics::{self, Collector, Rounds};
 use crate::netlink::{Netlink, Watch};
 use crate::place::Place;
 use crate::privilege::{self, Stage};
+use crate::reconcile::error::ReconcileError;
 use crate::reconcile::undo::Undo;
 use crate::reconcile::{Node, growth, reconcile};
 use crate::sizing;
@@ -44,15 +48,14 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
     // Watches are open before the first reading, so no change is missed.
     let file_watch = StateWatch::open(&place.state_file)?;
     let mut node_watch = Watch::open()?;
-    let (mut node, mut desired, refusal) = first(&place).await?;
-    let rounds = Arc::new(Rounds::default());
-    rounds.note(true, true, node.actions);
+    let (mut life, refusal) = first(&place).await?;
     privilege::drop_to(Stage::Life).context("giving up capabilities")?;
     if let Some(listener) = listener {
-        let collector = Collector::new(place.clone(), node.programs.known().to_vec(), Arc::clone(&rounds));
+        let collector =
+            Collector::new(place.clone(), life.node.programs.known().to_vec(), Arc::clone(&life.rounds));
         tokio::spawn(metrics::serve(listener, Arc::new(collector)));
     }
-    tell_ready(&desired);
+    tell_ready(&life.desired);
     if let Some(reason) = refusal {
         refuse(&place, &reason);
     }
@@ -70,54 +73,74 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
             _ = hangup.recv() => {}
             _ = timer.tick() => {}
             () = file_watch.changed() => {}
+            () = life.next_end() => {}
             changed = node_watch.changed() => changed?,
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
-        step(&place, &file_watch, &mut node, &mut desired, &rounds).await;
+        life.step(&place, &file_watch).await;
     }
     tracing::info!("stopping; limits stay in force");
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     Ok(())
 }
 
-/// Reads the file again and reconciles. A refused file or a failed round is told and leaves the last
-/// good state in force.
-async fn step(
-    place: &Place,
-    file_watch: &StateWatch,
-    node: &mut Node,
-    desired: &mut Desired,
-    rounds: &Rounds,
-) {
-    let before = node.actions;
-    let refusal = match read_changed(place, file_watch) {
-        Ok(read) => match reconcile(node, read.as_ref().map_or(desired, |read| &read.desired)).await {
-            Ok(_) => {
-                rounds.note(true, read.is_some(), node.actions - before);
-                let noted = match read {
-                    None => state::forget_refusal(place),
-                    Some(read) => {
-                        let noted = read.note_applied(place);
-                        *desired = read.desired;
-                        tell_ready(desired);
-                        noted
+/// What is in force, and what it is put in force with.
+struct Life {
+    node: Node,
+    desired: Desired,
+    /// For which instant `desired` was put in force.
+    seen_at: Timestamp,
+    rounds: Arc<Rounds>,
+}
+
+impl Life {
+    /// Waits for the next end of a term. One that is seen late, as after a step of the clock, ends the
+    /// wait at once.
+    async fn next_end(&self) {
+        let Some(end) = self.desired.next_end(self.seen_at) else { return pending().await };
+        let left = end.duration_since(clock::wall());
+        tokio::time::sleep(left.try_into().unwrap_or_default()).await;
+    }
+
+    /// Reads the file again and reconciles. A refused file or a failed round is told and leaves the last
+    /// good state in force.
+    async fn step(&mut self, place: &Place, file_watch: &StateWatch) {
+        let before = self.node.actions;
+        self.seen_at = clock::wall();
+        let refusal = match read_changed(place, file_watch) {
+            Ok(read) => match self.follow(read.as_ref().map(|read| &read.desired)).await {
+                Ok(()) => {
+                    self.rounds.note(true, read.is_some(), self.node.actions - before);
+                    if let Err(error) = self.keep(place, read) {
+                        tracing::error!(%error, "keeping a copy of the state");
                     }
-                };
-                if let Err(error) = noted {
-                    tracing::error!(%error, "keeping a copy of the state");
+                    return;
                 }
-                return;
-            }
-            Err(error) => error.to_string(),
-        },
-        Err(reason) => reason,
-    };
-    refuse(place, &refusal);
-    let fallback = reconcile(node, desired).await;
-    rounds.note(fallback.is_ok(), false, node.actions - before);
-    if let Err(error) = fallback {
-        tracing::error!(%error, "the last good state could not be put in force either");
+                Err(error) => error.to_string(),
+            },
+            Err(reason) => reason,
+        };
+        refuse(place, &refusal);
+        let fallback = self.follow(None).await;
+        self.rounds.note(fallback.is_ok(), false, self.node.actions - before);
+        if let Err(error) = fallback {
+            tracing::error!(%error, "the last good state could not be put in force either");
+        }
+    }
+
+    /// Puts in force what holds now of `read`, else of the state before.
+    async fn follow(&mut self, read: Option<&Desired>) -> Result<(), ReconcileError> {
+        let desired = read.unwrap_or(&self.desired).at(self.seen_at);
+        reconcile(&mut self.node, &desired).await.map(drop)
+    }
+
+    fn keep(&mut self, place: &Place, read: Option<Source>) -> io::Result<()> {
+        let Some(read) = read else { return state::forget_refusal(place) };
+        let noted = read.note_applied(place);
+        self.desired = read.desired;
+        tell_ready(&self.desired);
+        noted
     }
 }
 
@@ -132,24 +155,27 @@ fn read_changed(place: &Place, file_watch: &StateWatch) -> Result<Option<Source>
 
 /// Puts the state file in force, or what was last in force where the file is refused: a node that
 /// starts with a broken file must not run without limits. Then also why it was refused.
-async fn first(place: &Place) -> anyhow::Result<(Node, Desired, Option<String>)> {
+async fn first(place: &Place) -> anyhow::Result<(Life, Option<String>)> {
     match Box::pin(put_in_force(place, &place.state_file)).await {
-        Ok((node, source)) => {
+        Ok((life, source)) => {
             source.note_applied(place).context("keeping a copy of the state")?;
-            Ok((node, source.desired, None))
+            Ok((life, None))
         }
         Err(error) => match Box::pin(put_in_force(place, &place.applied())).await {
-            Ok((node, source)) => Ok((node, source.desired, Some(format!("{error:#}")))),
+            Ok((life, _)) => Ok((life, Some(format!("{error:#}")))),
             Err(_) => Err(error),
         },
     }
 }
 
-async fn put_in_force(place: &Place, file: &Path) -> anyhow::Result<(Node, Source)> {
+async fn put_in_force(place: &Place, file: &Path) -> anyhow::Result<(Life, Source)> {
     let source = Source::read(file).map_err(|error| anyhow::anyhow!(error))?;
-    let mut node = open(place, &source.desired).await?;
-    reconcile(&mut node, &source.desired).await?;
-    Ok((node, source))
+    let node = open(place, &source.desired).await?;
+    let (desired, seen_at) = (source.desired.clone(), clock::wall());
+    let mut life = Life { node, desired, seen_at, rounds: Arc::default() };
+    life.follow(None).await?;
+    life.rounds.note(true, true, life.node.actions);
+    Ok((life, source))
 }
 
 fn refuse(place: &Place, reason: &str) {

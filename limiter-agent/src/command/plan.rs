@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 
+use crate::clock;
 use crate::dataplane::Maps;
 use crate::netlink::Netlink;
 use crate::place::Place;
@@ -13,13 +14,13 @@ use crate::state::Source;
 /// Prints the plan, a line an action.
 pub async fn run(place: &Place, json: bool) -> anyhow::Result<()> {
     let source = Source::read(&place.state_file).map_err(|error| anyhow::anyhow!(error))?;
+    let desired = source.desired.at(clock::wall());
     let mut netlink = Netlink::open()?;
     let observed = match Maps::open(&place.pins).context("opening the pinned maps")? {
         Some(maps) => observe(&maps, None, &mut netlink).await?,
-        None => observe::without_maps(sizing::sizes(&source.desired), &mut netlink).await?,
+        None => observe::without_maps(sizing::sizes(&desired), &mut netlink).await?,
     };
-    let actions: Vec<String> =
-        plan(&source.desired, &observed)?.actions.iter().map(ToString::to_string).collect();
+    let actions: Vec<String> = plan(&desired, &observed)?.actions.iter().map(ToString::to_string).collect();
     if json {
         println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "actions": actions }))?);
     } else if actions.is_empty() {

@@ -3,6 +3,7 @@
 mod check;
 pub mod edit;
 mod error;
+mod expiry;
 mod file;
 mod locate;
 mod model;
@@ -22,5 +23,5 @@ pub use limiter_state::{
     Access, CapacitySpec, InstanceSpec, InterfaceSpec, Mode, NetworkSpec, NodeState, OriginSpec, Pattern,
     PatternError, Policy, Rate, RateError, RuleSpec, STATE_VERSION, UnknownSources, UntilSpec, ZoneSpec,
 };
-pub use model::{Desired, Instance, Interface, LimitSource, Limits, Network, Rule, Zone};
+pub use model::{Desired, Instance, Interface, LimitSource, Limits, Network, Rule, Until, Zone};
 pub use parse::{FILE_MAX_BYTES, parse};

@@ -49,7 +49,7 @@ impl View {
         })?;
         let mut problems = Vec::new();
         let desired = match desired::load(&place.applied()) {
-            Ok(desired) => desired,
+            Ok(desired) => desired.at(clock::wall()).into_owned(),
             Err(error) => {
                 problems.push(format!(
                     "names are not known, the state last put in force is not readable: {error}"

@@ -112,7 +112,8 @@ pub struct NetworkStatus {
 pub struct EntityStatus {
     /// `NETWORK` or `NETWORK/INSTANCE`.
     pub name: String,
-    /// Where its limit comes from: `own`, `rule NAME`, `default rule NAME` or `none`.
+    /// Where its limit comes from: `own`, `rule NAME`, `default rule NAME`, `plan NAME`,
+    /// `plan NAME expired`, `term expired` or `none`.
     pub limit_from: String,
     /// From it to the Internet; none where it has no meter.
     pub up: Option<DirectionStatus>,
