@@ -1,0 +1,15 @@
+//! A typed client of the control plane: one method for each operation, over HTTPS, loopback or the local socket.
+//!
+//! Calls that create carry an idempotency key, so a call whose answer was lost is repeated without a second
+//! effect. The token is never part of a text, an error or a `Debug` form.
+
+mod endpoint;
+mod error;
+mod operations;
+mod paging;
+mod transport;
+
+pub use endpoint::{Endpoint, EndpointError};
+pub use error::ClientError;
+pub use operations::Client;
+pub use paging::{Paged, all_pages};
