@@ -24,4 +24,4 @@ pub use limiter_state::{
     PatternError, Policy, Rate, RateError, RuleSpec, STATE_VERSION, UnknownSources, UntilSpec, ZoneSpec,
 };
 pub use model::{Desired, Instance, Interface, LimitSource, Limits, Network, Rule, Until, Zone};
-pub use parse::{FILE_MAX_BYTES, parse};
+pub use parse::{FILE_MAX_BYTES, origin, parse};
