@@ -13,3 +13,4 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use error::ClientError;
 pub use operations::Client;
 pub use paging::{Paged, all_pages};
+pub use transport::bearer;

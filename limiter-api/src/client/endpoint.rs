@@ -4,16 +4,23 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Once;
+use std::time::Duration;
 
-use reqwest::{Certificate, Url};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, ClientBuilder, Url};
+
+use super::ClientError;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A place where a control plane listens.
 #[derive(Clone)]
 pub struct Endpoint {
     text: String,
-    pub(super) base: Url,
-    pub(super) socket: Option<PathBuf>,
-    pub(super) authorities: Option<Vec<Certificate>>,
+    base: Url,
+    socket: Option<PathBuf>,
+    authorities: Option<Vec<Certificate>>,
 }
 
 /// Why a text is no endpoint.
@@ -52,6 +59,38 @@ impl Endpoint {
     /// Whether it is a local socket, where the file's permissions decide and no token is needed.
     pub fn is_local_socket(&self) -> bool {
         self.socket.is_some()
+    }
+
+    /// A client for this place alone: it knows whom to trust and follows no redirection. Its caller sets
+    /// how long a call may take.
+    pub fn connector(&self) -> ClientBuilder {
+        static PROVIDER: Once = Once::new();
+        PROVIDER.call_once(|| {
+            // Another part of the process may have installed its own; then that one serves.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        });
+        let mut builder =
+            reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).redirect(Policy::none());
+        if !self.is_encrypted() {
+            builder = builder.no_proxy().tls_certs_only([]);
+        }
+        if let Some(path) = &self.socket {
+            builder = builder.unix_socket(path.as_path());
+        }
+        if let Some(authorities) = self.authorities.clone() {
+            builder = builder.tls_certs_only(authorities);
+        }
+        builder
+    }
+
+    /// The address of `path` below `/v1`, a list of segments that are escaped.
+    pub fn url(&self, path: &[&str]) -> Result<Url, ClientError> {
+        let mut url = self.base.clone();
+        match url.path_segments_mut() {
+            Ok(mut segments) => drop(segments.pop_if_empty().push("v1").extend(path)),
+            Err(()) => return Err(ClientError::Unusable(format!("{self} has no paths"))),
+        }
+        Ok(url)
     }
 
     /// Whether calls are encrypted.

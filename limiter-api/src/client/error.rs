@@ -49,7 +49,7 @@ impl ClientError {
     }
 
     /// Reads a transport error of a call to `url`.
-    pub(super) fn transport(url: &str, error: &reqwest::Error) -> Self {
+    pub fn transport(url: &str, error: &reqwest::Error) -> Self {
         let causes = || std::iter::successors(error.source(), |cause| (*cause).source());
         let kind = causes().filter_map(|cause| cause.downcast_ref::<io::Error>()).last().map(io::Error::kind);
         let cause = causes().last().map_or_else(|| "no connection".to_owned(), ToString::to_string);

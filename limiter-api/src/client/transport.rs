@@ -1,11 +1,9 @@
 //! One call: the request, its repetition after a broken connection, the reading of its answer.
 
 use std::fmt;
-use std::sync::Once;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderValue, IF_MATCH};
-use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,7 +11,6 @@ use serde::de::DeserializeOwned;
 use super::{ClientError, Endpoint};
 use crate::{IDEMPOTENCY_KEY, Problem};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longest that a whole setup may take.
@@ -51,25 +48,8 @@ enum Repeat {
 
 impl Transport {
     pub(super) fn new(endpoint: Endpoint, token: Option<&str>) -> Result<Self, ClientError> {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            // Another part of the process may have installed its own; then that one serves.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
-        let mut builder = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
-            .redirect(Policy::none())
-            .user_agent(concat!("limiter/", env!("CARGO_PKG_VERSION")));
-        if !endpoint.is_encrypted() {
-            builder = builder.no_proxy().tls_certs_only([]);
-        }
-        if let Some(path) = &endpoint.socket {
-            builder = builder.unix_socket(path.as_path());
-        }
-        if let Some(authorities) = endpoint.authorities.clone() {
-            builder = builder.tls_certs_only(authorities);
-        }
+        let builder =
+            endpoint.connector().timeout(TIMEOUT).user_agent(concat!("limiter/", env!("CARGO_PKG_VERSION")));
         let http = builder.build().map_err(|error| ClientError::transport(&endpoint.to_string(), &error))?;
         let token = token.map(bearer).transpose()?;
         Ok(Self { http, endpoint, token })
@@ -94,15 +74,10 @@ impl Transport {
     }
 
     fn url(&self, path: &[&str]) -> Result<Url, ClientError> {
-        let mut url = self.endpoint.base.clone();
         if let Some(segment) = path.iter().find(|segment| matches!(**segment, "" | "." | "..")) {
             return Err(ClientError::Unusable(format!("`{segment}` is no id or name")));
         }
-        match url.path_segments_mut() {
-            Ok(mut segments) => drop(segments.pop_if_empty().push("v1").extend(path)),
-            Err(()) => return Err(ClientError::Unusable(format!("{} has no paths", self.endpoint))),
-        }
-        Ok(url)
+        self.endpoint.url(path)
     }
 }
 
@@ -212,7 +187,8 @@ async fn attempt(url: &str, request: RequestBuilder) -> Result<Vec<u8>, Broken> 
     }))
 }
 
-fn bearer(token: &str) -> Result<HeaderValue, ClientError> {
+/// The header of a token; its value is never shown.
+pub fn bearer(token: &str) -> Result<HeaderValue, ClientError> {
     let unusable = || ClientError::Unusable("the token is no single line of ASCII text".to_owned());
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(unusable());
