@@ -41,7 +41,7 @@ impl App {
             Begun::New(change) => change,
             Begun::Again(answer) => return Ok(answer),
         };
-        if change.tx.account_named(&name).await?.is_some() {
+        if change.tx.account_by_name(&name).await?.is_some() {
             return Err(name::taken("name", &name));
         }
         let account = Account {
@@ -72,7 +72,7 @@ impl App {
         let mut account = read::account(&change.tx, &Reach::All, id).await?;
         call.check_version(account.version)?;
         if let Some(name) = name.filter(|name| *name != account.name) {
-            if change.tx.account_named(&name).await?.is_some() {
+            if change.tx.account_by_name(&name).await?.is_some() {
                 return Err(name::taken("name", &name));
             }
             account.name = name;

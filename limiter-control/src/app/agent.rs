@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use limiter_api::agent::{AgentAck, AgentState, StateQuery, WAIT_MAX_S};
+use limiter_domain::node_state::{World, node_state};
 use limiter_domain::{Code, EventKind, Node, NodeId, Revision};
 use limiter_state::{NodeState, OriginSpec};
 use tokio::time::Instant;
@@ -26,8 +27,8 @@ impl App {
         let deadline = Instant::now() + wait;
         // Subscribed before the first look, so that no change falls between them.
         let mut changes = self.store.changes();
-        let seen = Seen { at: self.now(), agent_version: agent_version.map(str::to_owned) };
-        self.store.note_seen(&id, &seen).await?;
+        let seen = Seen { node: id.clone(), at: self.now(), agent_version: agent_version.map(Into::into) };
+        self.store.note_seen(&[seen]).await?;
         loop {
             changes.mark_unchanged();
             if let Some(state) = self.newer(&id, has).await? {
@@ -62,8 +63,13 @@ impl App {
         }
         let node = self.store.read().await?.node(&id).await?;
         let node = node.ok_or_else(|| read::missing(Code::NodeNotFound, "node", id.as_str()))?;
-        let noted = Ack { revision: ack.in_force_revision, at: self.now(), problem: ack.problem.clone() };
-        self.store.note_ack(&id, &noted).await?;
+        let noted = Ack {
+            node: id.clone(),
+            at: self.now(),
+            revision: ack.in_force_revision,
+            problem: ack.problem.as_deref().map(Into::into),
+        };
+        self.store.note_ack(&noted).await?;
         if let Some(problem) = ack.problem.filter(|new| node.problem.as_deref() != Some(new.as_str())) {
             let mut change = self.begin_own(caller.clone(), "refused").await?;
             change.event(EventKind::NodeRefused, None, id.as_str(), &problem);
@@ -80,5 +86,11 @@ impl App {
 async fn state_of(tx: &Tx, node: &Node, origin: OriginSpec) -> Result<NodeState, AppError> {
     let zones: Vec<&str> = node.interfaces.iter().map(|interface| &*interface.zone).collect();
     let carried = tx.carried(&node.region, &zones).await?;
-    Ok(limiter_domain::node_state(node, &carried, origin))
+    let world = World {
+        networks: &carried.networks,
+        plans: &carried.plans,
+        rules: &carried.rules,
+        instances: &carried.instances,
+    };
+    Ok(node_state(node, world, origin))
 }

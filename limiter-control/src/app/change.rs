@@ -69,7 +69,7 @@ impl App {
         let tx = self.store.write().await?;
         let now = self.now();
         if let Some(key) = &call.key
-            && let Some(known) = tx.idempotent(scope(&call.caller), &call.operation, key).await?
+            && let Some(known) = tx.idempotency(scope(&call.caller), &call.operation, key).await?
         {
             if known.request_hash != call.input_hash {
                 return Err(refuse(
@@ -131,11 +131,18 @@ impl Change {
     }
 
     /// Commits, with the answer kept for a repeated call.
-    pub async fn finish<T: Serialize>(mut self: Box<Self>, answer: T) -> Result<T, AppError> {
+    pub async fn finish<T: Serialize>(self: Box<Self>, answer: T) -> Result<T, AppError> {
         if let Some(key) = self.call.key.clone() {
             let response = serde_json::to_string(&answer).map_err(|e| AppError::Broken(e.to_string()))?;
-            let record = IdempotencyRecord { request_hash: self.call.input_hash, response, created_at: self.now };
-            self.tx.put_idempotent(scope(&self.call.caller), &self.call.operation, &key, &record).await?;
+            let record = IdempotencyRecord {
+                owner: scope(&self.call.caller).into(),
+                operation: Arc::clone(&self.call.operation),
+                client_token: key,
+                request_hash: self.call.input_hash,
+                response: response.into(),
+                created_at: self.now,
+            };
+            self.tx.put_idempotency(&record).await?;
         }
         (*self).commit().await?;
         Ok(answer)
@@ -155,7 +162,7 @@ impl Change {
                 "event"
             );
         }
-        self.tx.put_events(&events).await?;
+        self.tx.add_events(&events).await?;
         Ok(self.tx.commit().await?)
     }
 }

@@ -30,7 +30,7 @@ impl App {
                 Some(id) => Some(read::rule(&tx, &reach, id).await?.id),
                 None => None,
             },
-            name: query.name.clone(),
+            name_contains: query.name.clone(),
             ..InstanceFilter::default()
         };
         let page = tx.instances(&filter, &paging).await?;
@@ -97,7 +97,7 @@ impl App {
 
 /// Who has which address in a network.
 pub(super) async fn claims(tx: &Tx, network: &Network) -> Result<Claims<InstanceId>, AppError> {
-    Ok(tx.instance_addresses(&network.id).await?.into_iter().collect())
+    Ok(read::claims(tx.addresses_of_network(&network.id).await?))
 }
 
 /// Creates an instance as part of a change.
@@ -117,9 +117,9 @@ pub(super) async fn add(
     let facts = instance::Facts {
         network,
         claims,
-        name_taken: tx.instance_named(&network.id, &new.name).await?.is_some(),
+        name_taken: tx.instance_by_name(&network.id, &new.name).await?.is_some(),
         external_id_taken: match new.external_id.as_deref() {
-            Some(id) => tx.instance_external(&network.account, id).await?.is_some(),
+            Some(id) => tx.instance_by_external_id(&network.account, id).await?.is_some(),
             None => false,
         },
     };
@@ -146,7 +146,7 @@ pub(super) async fn alter(
         network,
         claims,
         name_taken: match &wanted.name {
-            Some(name) => change.tx.instance_named(&network.id, name).await?.is_some(),
+            Some(name) => change.tx.instance_by_name(&network.id, name).await?.is_some(),
             None => false,
         },
         external_id_taken: false,

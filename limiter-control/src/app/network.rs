@@ -8,7 +8,7 @@ use limiter_state::{Access, UnknownSources};
 use super::change::{Begun, Call, Change};
 use super::error::refuse_field;
 use super::{App, AppError, Caller, DEFAULT_REGION, DEFAULT_ZONE, Reach, read, view};
-use crate::store::{NetworkFilter, Tx};
+use crate::store::{InstanceFilter, NetworkFilter, Tx};
 
 /// Whether basic bandwidth comes with a network, as written.
 const KINDS: [bool; 2] = [true, false];
@@ -25,8 +25,8 @@ impl App {
         let tx = self.store.read().await?;
         let filter = NetworkFilter {
             account: read::listed(&tx, &reach, query.account.as_deref()).await?,
-            region: query.region.clone(),
-            name: query.name.clone(),
+            region: query.region.as_deref().map(Into::into),
+            name_contains: query.name.clone(),
             without_plan: query.without_plan.unwrap_or(false),
             ..NetworkFilter::default()
         };
@@ -81,12 +81,12 @@ impl App {
         };
         let tx = &change.tx;
         let facts = network::Facts {
-            claims: &tx.network_prefixes(&new.region, &new.zone).await?.into_iter().collect(),
+            claims: &read::claims(tx.prefixes_of_zone(&new.region, &new.zone).await?),
             nodes: &tx.nodes_of_region(&new.region).await?,
             instances: &[],
-            name_taken: tx.network_named(&account, &new.name).await?.is_some(),
+            name_taken: tx.network_by_name(&account, &new.name).await?.is_some(),
             external_id_taken: match new.external_id.as_deref() {
-                Some(id) => tx.network_external(&account, id).await?.is_some(),
+                Some(id) => tx.network_by_external_id(&account, id).await?.is_some(),
                 None => false,
             },
         };
@@ -144,8 +144,8 @@ impl App {
         let (claims, instances) = match &wanted.prefixes {
             None => (limiter_domain::claims::Claims::default(), Vec::new()),
             Some(_) => (
-                tx.network_prefixes(&before.region, &before.zone).await?.into_iter().collect(),
-                tx.instances_of_network(&before.id).await?,
+                read::claims(tx.prefixes_of_zone(&before.region, &before.zone).await?),
+                tx.all_instances(&instances_of(&before.id)).await?,
             ),
         };
         let facts = network::Facts {
@@ -153,7 +153,7 @@ impl App {
             nodes: &[],
             instances: &instances,
             name_taken: match &wanted.name {
-                Some(name) => tx.network_named(&before.account, name).await?.is_some(),
+                Some(name) => tx.network_by_name(&before.account, name).await?.is_some(),
                 None => false,
             },
             external_id_taken: false,
@@ -183,7 +183,7 @@ impl App {
         let network = read::network(&change.tx, &reach, id).await?;
         call.check_version(network.version)?;
         let holder = change.tx.plan_of_network(&network.id).await?.map(|plan| plan.id);
-        let instances = change.tx.count_instances_of(&network.id).await? as usize;
+        let instances = change.tx.count_instances(&instances_of(&network.id)).await? as usize;
         let (now, revision) = (change.now, change.revision());
         let made = network::delete(&network, holder.as_ref(), instances, now, revision)?;
         let network = put(&mut change, made).await?;
@@ -209,6 +209,11 @@ impl App {
     }
 }
 
+/// The instances of a network.
+pub(super) fn instances_of(network: &NetworkId) -> InstanceFilter {
+    InstanceFilter { network: Some(network.clone()), ..InstanceFilter::default() }
+}
+
 async fn put(change: &mut Change, made: limiter_domain::Change<Network>) -> Result<Network, AppError> {
     let mut network = made.value;
     if made.events.is_empty() {
@@ -225,7 +230,7 @@ async fn put(change: &mut Change, made: limiter_domain::Change<Network>) -> Resu
 
 async fn shown(tx: &Tx, network: &Network) -> Result<views::Network, AppError> {
     let plan = tx.plan_of_network(&network.id).await?;
-    let instances = tx.count_instances_of(&network.id).await?;
+    let instances = tx.count_instances(&instances_of(&network.id)).await?;
     Ok(view::network(network, plan.as_ref(), instances))
 }
 

@@ -1,5 +1,7 @@
 //! Nodes.
 
+use std::sync::Arc;
+
 use limiter_api::params::{NewNode, NodeChange, Paging};
 use limiter_api::views;
 use limiter_domain::{Node, NodeId, NodeInterface, node};
@@ -7,7 +9,7 @@ use limiter_state::{Mode, Policy};
 
 use super::change::{Begun, Call, Change};
 use super::{App, AppError, Caller, DEFAULT_REGION, read, view};
-use crate::store::NodeFilter;
+use crate::store::{NetworkFilter, NodeFilter};
 
 impl App {
     /// Lists nodes.
@@ -44,7 +46,7 @@ impl App {
             Begun::New(change) => change,
             Begun::Again(answer) => return Ok(answer),
         };
-        let taken = change.tx.node_named(&new.name).await?.is_some();
+        let taken = change.tx.node_by_name(&new.name).await?.is_some();
         let id = NodeId::of_random(rand::random());
         let made = node::create(id, &new, taken, change.now, change.revision())?;
         let view = put(&mut change, made).await?;
@@ -67,7 +69,7 @@ impl App {
         let before = read::node(&change.tx, id).await?;
         call.check_version(before.version)?;
         let taken = match wanted.name.as_deref().filter(|name| *name != &*before.name) {
-            Some(name) => change.tx.node_named(name).await?.is_some(),
+            Some(name) => change.tx.node_by_name(name).await?.is_some(),
             None => false,
         };
         let (now, revision) = (change.now, change.revision());
@@ -98,13 +100,16 @@ impl App {
         };
         let node = read::node(&change.tx, id).await?;
         call.check_version(node.version)?;
-        let networks = change.tx.networks_of_region(&node.region).await?;
+        let networks = change.tx.all_networks(&in_region(&node.region)).await?;
         let events = node::delete(&node, &networks, change.now)?;
-        change.tx.revoke_tokens_of_node(&node.id, change.now).await?;
         change.tx.remove_node(&node.id).await?;
         change.happened(None, node.id.as_str(), &events);
         change.finish(()).await
     }
+}
+
+fn in_region(region: &Arc<str>) -> NetworkFilter {
+    NetworkFilter { region: Some(Arc::clone(region)), ..NetworkFilter::default() }
 }
 
 async fn put(change: &mut Change, made: limiter_domain::Change<Node>) -> Result<views::Node, AppError> {

@@ -3,7 +3,7 @@
 use limiter_api::params::{Associate, AutoRenew, NewPlan, PlanQuery, Resize};
 use limiter_api::views;
 use limiter_domain::price::Amount;
-use limiter_domain::{AccountId, Network, NetworkId, Plan, PlanId, Step, acknowledge, association, order, renewal, resize};
+use limiter_domain::{AccountId, Network, NetworkId, Plan, PlanId, Status, Step, acknowledge, association, order, renewal, resize};
 
 use super::change::{Begun, Call, Change};
 use super::{App, AppError, Caller, Reach, read, view};
@@ -24,8 +24,11 @@ impl App {
         let tx = self.store.read().await?;
         let filter = PlanFilter {
             account: read::listed(&tx, &reach, query.account.as_deref()).await?,
-            region: query.region.clone(),
-            status: status.transpose()?,
+            region: query.region.as_deref().map(Into::into),
+            statuses: match status.transpose()? {
+                Some(status) => vec![status],
+                None => view::STATUSES.to_vec(),
+            },
             pay: pay.transpose()?,
             network: match query.network.as_deref() {
                 Some(id) => Some(read::network(&tx, &reach, id).await?.id),
@@ -93,9 +96,9 @@ impl App {
         let holder = holder(change, network).await?;
         let facts = order::Facts {
             slot: slot(change, network, holder.as_ref()).await?,
-            plans_in_region: change.tx.count_plans(account, &new.region).await? as usize,
+            plans_in_region: change.tx.count_plans(&counted(account, &new.region)).await? as usize,
             external_id_taken: match new.external_id.as_deref() {
-                Some(id) => change.tx.plan_external(account, id).await?.is_some(),
+                Some(id) => change.tx.plan_by_external_id(account, id).await?.is_some(),
                 None => false,
             },
         };
@@ -176,8 +179,18 @@ async fn shown(tx: &Tx, plan: &Plan) -> Result<views::Plan, AppError> {
         Some(id) => tx.network(id).await?,
         None => None,
     };
-    let rules = tx.count_rules(&plan.id).await?;
+    let rules = tx.count_rules(&super::rule::of(&plan.id)).await?;
     Ok(view::plan(plan, network.as_ref().map(|network| &*network.name), rules))
+}
+
+/// Plans that count for the quota of an account.
+fn counted(account: &AccountId, region: &str) -> PlanFilter {
+    PlanFilter {
+        account: Some(account.clone()),
+        region: Some(region.into()),
+        statuses: vec![Status::Creating, Status::InUse, Status::NotAssociated, Status::Changing],
+        ..PlanFilter::default()
+    }
 }
 
 async fn holder(change: &Change, network: Option<&Network>) -> Result<Option<PlanId>, AppError> {

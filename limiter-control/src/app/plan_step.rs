@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use limiter_domain::acknowledge::settle;
-use limiter_domain::{Code, EventKind, Network, NetworkStatus, Plan, Status, Step, schedule};
+use limiter_domain::acknowledge::{acknowledged, is_acknowledged, settle};
+use limiter_domain::{Code, EventKind, Network, NetworkStatus, Plan, Status, Step, network, schedule};
 
 use super::change::Change;
 use super::{App, AppError, Caller, Reach, read};
+use crate::store::NetworkFilter;
 
 /// Most plans that are worked in one round.
-const ROUND_MAX: usize = 1000;
+const ROUND_MAX: u64 = 1000;
 
 impl App {
     /// Writes a step: the plan, its rules where they are purged, events, and a new state for nodes.
@@ -56,10 +57,10 @@ impl App {
     /// Works every plan that something is due for; gives their number.
     pub async fn work_due(&self) -> Result<usize, AppError> {
         let due = self.store.read().await?.plans_due(self.now(), ROUND_MAX).await?;
-        for id in due.iter().map(|plan| &plan.id) {
+        for plan in &due {
             let mut change = self.begin_own(self.scheduler(), "schedule").await?;
             // Another control plane may have worked it since it was listed.
-            let Some(plan) = change.tx.plan(id).await? else { continue };
+            let Some(plan) = change.tx.plan(&plan.id).await? else { continue };
             let (now, revision) = (change.now, change.revision());
             let Some(step) = schedule::catch_up(&plan, self.settings(), now, revision) else { continue };
             self.take(&mut change, step).await?;
@@ -71,14 +72,46 @@ impl App {
     /// Completes what the nodes of `region` have all acknowledged.
     pub(super) async fn settle_region(&self, caller: Caller, region: &str) -> Result<(), AppError> {
         let waiting = self.store.read().await?.plans_waiting(region).await?;
-        for id in waiting.iter().map(|plan| &plan.id) {
+        for plan in &waiting {
             let mut change = self.begin_own(caller.clone(), "acknowledge").await?;
-            let Some(plan) = change.tx.plan(id).await? else { continue };
-            let same = Step::same(plan.clone());
-            if self.take(&mut change, same).await? != plan {
+            // Another acknowledgement may have completed it since it was listed.
+            let Some(plan) = change.tx.plan(&plan.id).await? else { continue };
+            let network = match &plan.network {
+                Some(id) => change.tx.network(id).await?,
+                None => None,
+            };
+            let nodes = change.tx.nodes_of_region(region).await?;
+            if !is_acknowledged(&plan, network.as_ref(), &nodes) {
+                continue;
+            }
+            let (now, revision) = (change.now, change.revision());
+            if let Some(step) = acknowledged(&plan, self.settings(), now, revision) {
+                self.take(&mut change, step).await?;
                 change.commit().await?;
             }
         }
+        self.forget_networks(caller, region).await
+    }
+
+    /// Forgets deleted networks that no node carries any more.
+    async fn forget_networks(&self, caller: Caller, region: &str) -> Result<(), AppError> {
+        let filter = NetworkFilter {
+            region: Some(region.into()),
+            status: Some(NetworkStatus::Deleting),
+            ..NetworkFilter::default()
+        };
+        let deleted = self.store.read().await?.all_networks(&filter).await?;
+        if deleted.is_empty() {
+            return Ok(());
+        }
+        let change = self.begin_own(caller, "forget").await?;
+        let nodes = change.tx.nodes_of_region(region).await?;
+        for network in &deleted {
+            if network::is_gone(network, &nodes) {
+                change.tx.remove_network(&network.id).await?;
+            }
+        }
+        change.commit().await?;
         Ok(())
     }
 
@@ -89,7 +122,7 @@ impl App {
 
 /// Removes every rule of a plan, every binding to one, and a default rule that is one of them.
 async fn purge(change: &mut Change, plan: &Plan, network: Option<Network>) -> Result<(), AppError> {
-    for rule in change.tx.rules_of_plan(&plan.id).await? {
+    for (rule, _) in change.tx.rules_of_plan(&plan.id).await? {
         change.event(EventKind::RulePurged, Some(&plan.account), rule.id.as_str(), &rule.name);
     }
     if let Some(mut network) = network.filter(|network| network.status == NetworkStatus::Active)
@@ -98,6 +131,7 @@ async fn purge(change: &mut Change, plan: &Plan, network: Option<Network>) -> Re
         network.version += 1;
         change.tx.put_network(&network).await?;
     }
-    change.tx.purge_rules(&plan.id).await?;
+    change.tx.unbind_plan(&plan.id).await?;
+    change.tx.remove_rules_of_plan(&plan.id).await?;
     Ok(())
 }

@@ -2,8 +2,10 @@
 
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use limiter_api::LIST_MAX;
 use limiter_api::views;
+use limiter_domain::claims::Claims;
 use limiter_domain::{Account, AccountId, Code, Instance, Network, Node, Plan, Rule, Status};
 
 use super::error::{refuse, refuse_field};
@@ -14,7 +16,7 @@ use crate::store::{Page, Paging, Tx};
 pub(super) async fn account(tx: &Tx, reach: &Reach, text: &str) -> Result<Account, AppError> {
     let found = match AccountId::from_str(text) {
         Ok(id) => tx.account(&id).await?,
-        Err(_) => tx.account_named(text).await?,
+        Err(_) => tx.account_by_name(text).await?,
     };
     let found = found.filter(|account| reach.has(&account.id));
     found.ok_or_else(|| missing(Code::AccountNotFound, "account", text))
@@ -47,7 +49,7 @@ pub(super) async fn listed(
 pub(super) async fn node(tx: &Tx, text: &str) -> Result<Node, AppError> {
     let found = match text.parse() {
         Ok(id) => tx.node(&id).await?,
-        Err(_) => tx.node_named(text).await?,
+        Err(_) => tx.node_by_name(text).await?,
     };
     found.ok_or_else(|| missing(Code::NodeNotFound, "node", text))
 }
@@ -116,6 +118,12 @@ pub(super) fn page<T, V>(page: Page<T>, view: impl Fn(T) -> V) -> views::Page<V>
         next: page.next.map(|cursor| cursor.to_string()),
         items: page.items.into_iter().map(view).collect(),
     }
+}
+
+/// Who has which prefix.
+pub(super) fn claims<Owner: Clone + PartialEq>(owned: Vec<(Owner, Vec<IpNet>)>) -> Claims<Owner> {
+    let each = |(owner, nets): (Owner, Vec<IpNet>)| nets.into_iter().map(move |net| (net, owner.clone()));
+    owned.into_iter().flat_map(each).collect()
 }
 
 /// One of a few words.

@@ -3,7 +3,7 @@
 use limiter_api::LIST_MAX;
 use limiter_api::params::{Bindings, DeleteRules, NewRule, RuleChange, RuleQuery};
 use limiter_api::views;
-use limiter_domain::{Instance, Plan, Rule, RuleId, rule};
+use limiter_domain::{Instance, Plan, PlanId, Rule, RuleId, rule};
 
 use super::change::{Begun, Call, Change};
 use super::{App, AppError, Caller, Reach, instance, read, view};
@@ -25,8 +25,7 @@ impl App {
                 Some(id) => Some(read::plan(&tx, &reach, id).await?.id),
                 None => None,
             },
-            name: query.name.clone(),
-            ..RuleFilter::default()
+            name_contains: query.name.clone(),
         };
         let page = tx.rules(&filter, &paging).await?;
         let mut items = Vec::with_capacity(page.items.len());
@@ -123,8 +122,8 @@ impl App {
         new: &rule::NewRule,
     ) -> Result<Rule, AppError> {
         let facts = rule::Facts {
-            name_taken: change.tx.rule_named(&plan.id, new.name.trim()).await?.is_some(),
-            rules_of_plan: change.tx.count_rules(&plan.id).await? as usize,
+            name_taken: change.tx.rule_by_name(&plan.id, new.name.trim()).await?.is_some(),
+            rules_of_plan: change.tx.count_rules(&of(&plan.id)).await? as usize,
         };
         let id = RuleId::of_random(rand::random());
         let (now, revision) = (change.now, change.revision());
@@ -142,7 +141,7 @@ impl App {
     ) -> Result<Rule, AppError> {
         wanted.name = wanted.name.filter(|name| name.trim() != &*before.name);
         let taken = match &wanted.name {
-            Some(name) => change.tx.rule_named(&plan.id, name.trim()).await?.is_some(),
+            Some(name) => change.tx.rule_by_name(&plan.id, name.trim()).await?.is_some(),
             None => false,
         };
         let (now, revision) = (change.now, change.revision());
@@ -161,7 +160,7 @@ impl App {
         if instances.is_empty() {
             return Ok(());
         }
-        let bound = change.tx.count_instances_of_rule(&rule.id).await? as usize;
+        let bound = bound(&change.tx, &rule.id).await? as usize;
         let (now, revision) = (change.now, change.revision());
         let made = rule::bind(rule, plan, instances, bound, self.settings(), now, revision)?;
         rebind(change, plan, made).await
@@ -223,14 +222,24 @@ pub(super) async fn delete(change: &mut Change, plan: &Plan, rule: &Rule) -> Res
         network.version += 1;
         change.tx.put_network(&network).await?;
     }
+    change.tx.unbind_rule(&rule.id).await?;
     change.tx.remove_rule(&rule.id).await?;
     change.tx.touch_region(&plan.region).await?;
     change.happened(Some(&rule.account), rule.id.as_str(), &events);
     Ok(())
 }
 
+/// The rules of a plan.
+pub(super) fn of(plan: &PlanId) -> RuleFilter {
+    RuleFilter { plan: Some(plan.clone()), ..RuleFilter::default() }
+}
+
+async fn bound(tx: &Tx, rule: &RuleId) -> Result<u64, AppError> {
+    Ok(tx.count_bound(std::slice::from_ref(rule)).await?.first().copied().unwrap_or_default())
+}
+
 async fn shown(tx: &Tx, rule: &Rule) -> Result<views::Rule, AppError> {
-    Ok(view::rule(rule, tx.count_instances_of_rule(&rule.id).await?))
+    Ok(view::rule(rule, bound(tx, &rule.id).await?))
 }
 
 /// The instances of a list.

@@ -70,10 +70,10 @@ impl App {
             for network in &page.items {
                 let plan = tx.plan_of_network(&network.id).await?;
                 let rules = match &plan {
-                    Some(plan) => tx.rules_of_plan(&plan.id).await?,
+                    Some(plan) => tx.rules_of_plan(&plan.id).await?.into_iter().map(|(rule, _)| rule).collect(),
                     None => Vec::new(),
                 };
-                let instances = tx.instances_of_network(&network.id).await?;
+                let instances = tx.all_instances(&network::instances_of(&network.id)).await?;
                 networks.push(exported(network, plan.as_ref(), &rules, &instances));
             }
             let Some(next) = page.next else { return Ok(Setup { networks }) };
@@ -107,8 +107,8 @@ impl Applying<'_> {
     async fn network_itself(&mut self, wanted: &SetupNetwork) -> Result<Network, AppError> {
         let tx = &self.change.tx;
         let found = match wanted.external_id.as_deref() {
-            Some(id) => tx.network_external(&self.account, id).await?,
-            None => tx.network_named(&self.account, &wanted.name).await?,
+            Some(id) => tx.network_by_external_id(&self.account, id).await?,
+            None => tx.network_by_name(&self.account, &wanted.name).await?,
         };
         let Some(before) = found else {
             let new = NewNetwork {
@@ -201,7 +201,7 @@ impl Applying<'_> {
         wanted: &SetupNetwork,
         network: &Network,
     ) -> Result<HashMap<String, Instance>, AppError> {
-        let there = self.change.tx.instances_of_network(&network.id).await?;
+        let there = self.change.tx.all_instances(&network::instances_of(&network.id)).await?;
         let mut claims = instance::claims(&self.change.tx, network).await?;
         let by_name: HashMap<&str, &Instance> = there.iter().map(|it| (&*it.name, it)).collect();
         let by_external: HashMap<&str, &Instance> =
@@ -269,7 +269,7 @@ impl Applying<'_> {
     async fn rules(&mut self, wanted: &SetupNetwork, plan: &Plan) -> Result<BTreeMap<String, Rule>, AppError> {
         let there = self.change.tx.rules_of_plan(&plan.id).await?;
         let mut rules: BTreeMap<String, Rule> =
-            there.into_iter().map(|rule| (rule.name.to_string(), rule)).collect();
+            there.into_iter().map(|(rule, _)| (rule.name.to_string(), rule)).collect();
         for (index, setup) in wanted.rules.iter().enumerate() {
             let place = format!("rules[{index}]");
             let name = format!("{}/{}", wanted.name, setup.name);
@@ -348,7 +348,8 @@ impl Applying<'_> {
         rules: &BTreeMap<String, Rule>,
     ) -> Result<(), AppError> {
         let named: HashSet<&str> = wanted.rules.iter().map(|rule| &*rule.name).collect();
-        for (name, surplus) in rules.iter().filter(|(name, _)| self.prune && !named.contains(&***name)) {
+        let prune = self.prune;
+        for (name, surplus) in rules.iter().filter(|(name, _)| prune && !named.contains(&***name)) {
             rules::delete(self.change, plan, surplus).await?;
             self.note("delete", "rule", format!("{}/{name}", wanted.name), String::new());
         }

@@ -19,7 +19,7 @@ const SESSION: SignedDuration = SignedDuration::from_hours(12);
 impl App {
     /// Signs a user in: the session's secret works like a token.
     pub async fn sign_in(&self, input: SignIn, request_id: Arc<str>) -> Result<views::Secret, AppError> {
-        let user = self.store.read().await?.user_named(&input.user).await?;
+        let user = self.store.read().await?.user_by_name(&input.user).await?;
         let hash = user.as_ref().map(|user| user.password_hash.to_string());
         let right = secret::is_password(input.password, hash).await;
         let refused = AppError::Unauthenticated("the name or the password is wrong, or the user is switched off");
@@ -73,7 +73,7 @@ impl App {
         let refused = AppError::Unauthenticated("the token is not known, was revoked or has ended; sign in again");
         let tx = self.store.read().await?;
         let hash = secret::hash_token(secret);
-        let token = tx.token_hashed(&hash).await?.filter(|token| secret::is_same(&token.hash, &hash));
+        let token = tx.token_by_hash(&hash).await?.filter(|token| secret::is_same(&token.hash, &hash));
         let live = |token: &Token| {
             token.revoked_at.is_none() && token.expires_at.is_none_or(|end| self.now() < end)
         };

@@ -7,7 +7,7 @@ use limiter_api::views;
 use limiter_domain::{Node, Revision, Role};
 
 use super::{App, AppError, Caller, Reach, view};
-use crate::store::Paging;
+use crate::store::{InstanceFilter, NetworkFilter, NodeFilter, Paging};
 
 /// A node that has not asked for this long is silent: its agent asks at least once a minute.
 const SILENT: SignedDuration = SignedDuration::from_secs(150);
@@ -21,14 +21,14 @@ impl App {
         };
         let tx = self.store.read().await?;
         let mut plans = BTreeMap::new();
-        for (plan, count) in tx.plan_states(account.as_ref()).await? {
-            *plans.entry(view::label(plan.0, plan.1).to_owned()).or_insert(0) += count;
+        for (status, business, count) in tx.count_plans_by_state(account.as_ref()).await? {
+            *plans.entry(view::label(status, business).to_owned()).or_insert(0) += count;
         }
         let mut nodes = Vec::new();
         if caller.role == Role::Operator {
             let mut paging = Paging::default();
             loop {
-                let page = tx.nodes(&crate::store::NodeFilter::default(), &paging).await?;
+                let page = tx.nodes(&NodeFilter::default(), &paging).await?;
                 for node in &page.items {
                     let wanted = tx.region_revision(&node.region).await?;
                     nodes.push(lag(node, wanted, self.now()));
@@ -37,13 +37,15 @@ impl App {
                 paging.after = Some(next);
             }
         }
+        let networks = NetworkFilter { account: account.clone(), ..NetworkFilter::default() };
+        let instances = InstanceFilter { account, ..InstanceFilter::default() };
         Ok(views::StatusView {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             incarnation: self.store.incarnation().to_owned(),
             revision: tx.revision(),
             engine: self.store.engine().to_owned(),
-            networks: tx.count_networks(account.as_ref()).await?,
-            instances: tx.count_instances(account.as_ref()).await?,
+            networks: tx.count_networks(&networks).await?,
+            instances: tx.count_instances(&instances).await?,
             plans,
             nodes,
         })

@@ -43,7 +43,7 @@ impl App {
             Begun::New(change) => change,
             Begun::Again(answer) => return Ok(answer),
         };
-        if change.tx.user_named(&name).await?.is_some() {
+        if change.tx.user_by_name(&name).await?.is_some() {
             return Err(name::taken("name", &name));
         }
         let account = account_of(&change, role, input.account.as_deref()).await?;
@@ -99,7 +99,7 @@ impl App {
         user.version += 1;
         change.tx.put_user(&user).await?;
         if !details.is_empty() {
-            change.tx.remove_sessions(&user.id).await?;
+            change.tx.revoke_tokens_of_user(&user.id, change.now).await?;
         }
         change.event(EventKind::UserUpdated, user.account.as_ref(), user.id.as_str(), &details.join(", "));
         change.finish(view::user(&user)).await
@@ -114,7 +114,7 @@ impl App {
         };
         let user = find(&change.tx, id).await?;
         call.check_version(user.version)?;
-        change.tx.remove_sessions(&user.id).await?;
+        change.tx.revoke_tokens_of_user(&user.id, change.now).await?;
         change.tx.remove_user(&user.id).await?;
         change.event(EventKind::UserDeleted, user.account.as_ref(), user.id.as_str(), &user.name);
         change.finish(()).await
@@ -124,7 +124,7 @@ impl App {
 async fn find(tx: &crate::store::Tx, text: &str) -> Result<User, AppError> {
     let found = match text.parse() {
         Ok(id) => tx.user(&id).await?,
-        Err(_) => tx.user_named(text).await?,
+        Err(_) => tx.user_by_name(text).await?,
     };
     found.ok_or_else(|| read::missing(Code::UserNotFound, "user", text))
 }

@@ -74,11 +74,19 @@ fn orders() -> Vec<Case> {
     vec![
         order(json!({"peak_bps": 1_999_999}), Code::InvalidBandwidth, "peak_bps"),
         order(json!({"charge": "traffic", "peak_bps": 201_000_000}), Code::InvalidBandwidth, "peak_bps"),
-        order(json!({"pay": "subscription", "duration": "1m", "charge": "traffic"}), Code::InvalidChargeType, "charge"),
+        order(
+            json!({"pay": "subscription", "duration": "1m", "charge": "traffic"}),
+            Code::InvalidChargeType,
+            "charge",
+        ),
         order(json!({"duration": "1m"}), Code::InvalidPeriod, "duration"),
         order(json!({"pay": "subscription"}), Code::InvalidPeriod, "duration"),
         order(json!({"pay": "subscription", "duration": "4m"}), Code::InvalidPeriod, "duration"),
-        order(json!({"pay": "subscription", "duration": "1w", "auto_renew": true}), Code::AutoRenewNotSupported, "auto_renew"),
+        order(
+            json!({"pay": "subscription", "duration": "1w", "auto_renew": true}),
+            Code::AutoRenewNotSupported,
+            "auto_renew",
+        ),
         order(json!({"auto_renew": true}), Code::AutoRenewNotSupported, "auto_renew"),
         order(json!({"agreement_version": null}), Code::AgreementNotAccepted, "agreement_version"),
         order(json!({"pay": "later"}), Code::InvalidParameter, "pay"),
@@ -96,22 +104,88 @@ fn others(scene: &Scene) -> Vec<Case> {
         order_elsewhere(network),
         post("/plans", plan_of(&json!({"network": network})), Code::NetworkHasPlan, ""),
         post("/networks", json!({"name": "net1", "prefixes": ["10.50.0.0/24"]}), Code::NameDuplicate, "name"),
-        post("/networks", json!({"name": "x", "prefixes": ["10.1.0.0/25"]}), Code::AddressConflict, "prefixes[0]"),
+        post(
+            "/networks",
+            json!({"name": "x", "prefixes": ["10.1.0.0/25"]}),
+            Code::AddressConflict,
+            "prefixes[0]",
+        ),
         post("/networks", json!({"name": "x", "prefixes": []}), Code::MissingParameter, "prefixes"),
         post("/networks", json!({"prefixes": []}), Code::MissingParameter, "name"),
-        post("/networks", json!({"name": "x", "prefixes": ["300.0.0.0/8"]}), Code::InvalidParameter, "prefixes[0]"),
-        post("/instances", json!({"network": network, "name": "i", "addresses": ["10.1.0.2"]}), Code::AddressConflict, "addresses[0]"),
-        post("/instances", json!({"network": network, "name": "i", "addresses": ["10.9.0.2"]}), Code::AddressConflict, "addresses[0]"),
-        post("/rules", json!({"plan": plan, "name": " ", "up_bps": 1_000_000, "down_bps": 1_000_000}), Code::InvalidRuleName, "name"),
-        post("/rules", json!({"plan": plan, "name": "x", "down_bps": 1_000_000}), Code::InvalidRuleLimit, "up_bps"),
-        post("/rules", json!({"plan": plan, "name": "x", "up_bps": 1_000_000, "down_bps": 2_000_000_000}), Code::InvalidRuleLimit, "down_bps"),
-        post("/rules", json!({"plan": plan, "name": "one", "up_bps": 1_000_000, "down_bps": 1_000_000}), Code::RuleNameDuplicate, "name"),
-        post("/rules", json!({"plan": plan, "name": "x", "up_bps": 1_000_000, "down_bps": 1_000_000, "instances": [instance]}), Code::InstanceAlreadyInRule, "instances[0]"),
-        post(&format!("/rules/{rule}/bindings"), json!({"bind": [unknown]}), Code::InstanceNotFound, "bind[0]"),
-        post(&format!("/rules/{rule}/bindings"), json!({"bind": vec![unknown; 101]}), Code::TooManyIds, "bind"),
-        post(&format!("/plans/{plan}/resize"), json!({"peak_bps": 20_000_000}), Code::ResizeNoChange, "peak_bps"),
+        post(
+            "/networks",
+            json!({"name": "x", "prefixes": ["300.0.0.0/8"]}),
+            Code::InvalidParameter,
+            "prefixes[0]",
+        ),
+        post(
+            "/instances",
+            json!({"network": network, "name": "i", "addresses": ["10.1.0.2"]}),
+            Code::AddressConflict,
+            "addresses[0]",
+        ),
+        post(
+            "/instances",
+            json!({"network": network, "name": "i", "addresses": ["10.9.0.2"]}),
+            Code::AddressConflict,
+            "addresses[0]",
+        ),
+        post(
+            "/rules",
+            json!({"plan": plan, "name": " ", "up_bps": 1_000_000, "down_bps": 1_000_000}),
+            Code::InvalidRuleName,
+            "name",
+        ),
+        post(
+            "/rules",
+            json!({"plan": plan, "name": "x", "down_bps": 1_000_000}),
+            Code::InvalidRuleLimit,
+            "up_bps",
+        ),
+        post(
+            "/rules",
+            json!({"plan": plan, "name": "x", "up_bps": 1_000_000, "down_bps": 2_000_000_000}),
+            Code::InvalidRuleLimit,
+            "down_bps",
+        ),
+        post(
+            "/rules",
+            json!({"plan": plan, "name": "one", "up_bps": 1_000_000, "down_bps": 1_000_000}),
+            Code::RuleNameDuplicate,
+            "name",
+        ),
+        post(
+            "/rules",
+            json!({"plan": plan, "name": "x", "up_bps": 1_000_000, "down_bps": 1_000_000, "instances": [instance]}),
+            Code::InstanceAlreadyInRule,
+            "instances[0]",
+        ),
+        post(
+            &format!("/rules/{rule}/bindings"),
+            json!({"bind": [unknown]}),
+            Code::InstanceNotFound,
+            "bind[0]",
+        ),
+        post(
+            &format!("/rules/{rule}/bindings"),
+            json!({"bind": vec![unknown; 101]}),
+            Code::TooManyIds,
+            "bind",
+        ),
+        post(
+            &format!("/plans/{plan}/resize"),
+            json!({"peak_bps": 20_000_000}),
+            Code::ResizeNoChange,
+            "peak_bps",
+        ),
         ("DELETE", format!("/networks/{network}"), json!({}), Code::NetworkInUse, ""),
-        ("PATCH", "/nodes/edge-1".to_owned(), json!({"uplinks": ["a b"]}), Code::InvalidParameter, "uplinks[0]"),
+        (
+            "PATCH",
+            "/nodes/edge-1".to_owned(),
+            json!({"uplinks": ["a b"]}),
+            Code::InvalidParameter,
+            "uplinks[0]",
+        ),
         ("DELETE", "/nodes/edge-1".to_owned(), json!({}), Code::NodeInUse, ""),
         ("GET", "/nodes/edge-9".to_owned(), Value::Null, Code::NodeNotFound, ""),
         ("GET", "/accounts/nobody".to_owned(), Value::Null, Code::AccountNotFound, ""),
@@ -132,7 +206,8 @@ async fn each_code_names_its_condition_and_its_field() {
     let mut seen: BTreeSet<&str> = ELSEWHERE.iter().map(|code| code.code()).collect();
     for (method, path, body, code, field) in orders().into_iter().chain(others(&scene)) {
         // Orders and their like are the customer's, the rest is the operator's.
-        let ours = ["/plans", "/networks", "/instances", "/rules"].iter().any(|start| path.starts_with(start));
+        let ours =
+            ["/plans", "/networks", "/instances", "/rules"].iter().any(|start| path.starts_with(start));
         let token = ours.then_some(&*scene.world.acme.1);
         let body = Some(body).filter(|body| !body.is_null());
         let answer = scene.world.call(method, &path, token, body.clone()).await;
@@ -178,7 +253,8 @@ async fn rest(scene: &Scene) -> Vec<&'static str> {
     world.acme_get(&format!("/networks/{three}")).await.refused(404, "NetworkNotFound");
     // A term that reaches too far.
     let free = world.acme_get("/plans").await.good();
-    let ids: Vec<_> = free.body["items"].as_array().expect("plans").iter().map(|it| it["id"].clone()).collect();
+    let ids: Vec<_> =
+        free.body["items"].as_array().expect("plans").iter().map(|it| it["id"].clone()).collect();
     world.acme_post("/plans/delete", json!({"plans": [ids[1], ids[2]], "force": true})).await.good();
     let long = plan_of(&json!({"pay": "subscription", "duration": "3y"}));
     let long = world.acme_post("/plans", long).await.good().text("id");

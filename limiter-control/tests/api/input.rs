@@ -92,7 +92,9 @@ async fn a_stale_version_is_refused() {
             .header(header::AUTHORIZATION, format!("Bearer {}", world.acme.1))
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::IF_MATCH, version);
-        world.send(request.body(Body::from(json!({"internet": internet}).to_string())).expect("a request")).await
+        world
+            .send(request.body(Body::from(json!({"internet": internet}).to_string())).expect("a request"))
+            .await
     };
     change("\"1\"", "deny").await.good();
     change("\"1\"", "allow").await.refused(409, "VersionConflict");

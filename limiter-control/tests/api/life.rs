@@ -16,8 +16,12 @@ async fn a_plan_is_in_use_when_its_node_acknowledged() {
     assert_eq!(state["networks"][0]["up"], "20Mbps");
     assert_eq!(state["networks"][0]["plan"], plan);
     assert_eq!(world.label(&plan).await, "In Use");
-    let resized = world.acme_post(&format!("/plans/{plan}/resize"), json!({"peak_bps": 50_000_000})).await.good();
-    assert_eq!((&resized.body["label"], &resized.body["applied_peak_bps"]), (&json!("In Use"), &json!(20_000_000)));
+    let resized =
+        world.acme_post(&format!("/plans/{plan}/resize"), json!({"peak_bps": 50_000_000})).await.good();
+    assert_eq!(
+        (&resized.body["label"], &resized.body["applied_peak_bps"]),
+        (&json!("In Use"), &json!(20_000_000))
+    );
     world.agent_applies().await;
     let plan_now = world.acme_get(&format!("/plans/{plan}")).await.good();
     assert_eq!(plan_now.body["applied_peak_bps"], 50_000_000);
@@ -77,13 +81,25 @@ async fn a_subscription_expires_is_kept_and_released_by_the_clock() {
     assert_eq!(renewed.body, json!([{"id": plan}]));
     world.agent_applies().await;
     let again = world.acme_get(&format!("/plans/{plan}")).await.good();
-    assert_eq!((again.text("label"), again.text("expires_at")), ("In Use".into(), "2027-01-28T00:00:00Z".into()));
+    assert_eq!(
+        (again.text("label"), again.text("expires_at")),
+        ("In Use".into(), "2027-01-28T00:00:00Z".into())
+    );
     world.at("2027-02-04T00:00:00Z").await;
     world.agent_applies().await;
     world.acme_get(&format!("/plans/{plan}")).await.refused(404, "PlanNotFound");
     let events = world.acme_get(&format!("/events?subject={plan}")).await.good();
-    let kinds: Vec<_> = events.body["items"].as_array().expect("events").iter().map(|it| it["kind"].clone()).collect();
-    for kind in ["plan.created", "plan.in_use", "plan.expiring", "plan.expired", "plan.renewed", "plan.releasing", "plan.released"] {
+    let kinds: Vec<_> =
+        events.body["items"].as_array().expect("events").iter().map(|it| it["kind"].clone()).collect();
+    for kind in [
+        "plan.created",
+        "plan.in_use",
+        "plan.expiring",
+        "plan.expired",
+        "plan.renewed",
+        "plan.releasing",
+        "plan.released",
+    ] {
         assert!(kinds.contains(&json!(kind)), "{kind} is not among {kinds:?}");
     }
 }

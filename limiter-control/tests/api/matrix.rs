@@ -34,15 +34,16 @@ enum Verb {
     Describe,
 }
 
-use State::{Changing, Creating, InUse, InUseExpired, NotAssociated, NotAssociatedExpired, Released, Releasing};
+use State::{
+    Changing, Creating, InUse, InUseExpired, NotAssociated, NotAssociatedExpired, Released, Releasing,
+};
 use Verb::{
     Associate, AutoRenew, CreateRule, Delete, DeleteForced, DeleteRule, Describe, Dissociate, Renew, Resize,
     Unsubscribe, UnsubscribeForced,
 };
 
-const STATES: [State; 8] = [
-    Creating, NotAssociated, InUse, Changing, NotAssociatedExpired, InUseExpired, Releasing, Released,
-];
+const STATES: [State; 8] =
+    [Creating, NotAssociated, InUse, Changing, NotAssociatedExpired, InUseExpired, Releasing, Released];
 
 const OK: &str = "";
 const A: &str = "IncorrectPlanStatus.AssociationNotSupport";
@@ -104,11 +105,7 @@ async fn scene(state: State, subscription: bool) -> Scene {
     world.agent_applies().await;
     let associated = !matches!(state, NotAssociated | NotAssociatedExpired);
     let network = associated.then_some(&*network);
-    let plan = if subscription {
-        world.subscription("1m", network).await
-    } else {
-        world.payg(network).await
-    };
+    let plan = if subscription { world.subscription("1m", network).await } else { world.payg(network).await };
     let mut rule = None;
     if state != Creating {
         world.agent_applies().await;

@@ -108,7 +108,10 @@ async fn things_of_others_are_not_there() {
     // Somebody else's plan is not taken by a network of one's own either.
     let mine = json!({"name": "mine", "prefixes": ["10.77.0.0/24"]});
     let mine = world.post("/networks", stranger, mine).await.good().text("id");
-    world.acme_post(&format!("{plan_path}/associate"), json!({"network": mine})).await.refused(404, "NetworkNotFound");
+    world
+        .acme_post(&format!("{plan_path}/associate"), json!({"network": mine}))
+        .await
+        .refused(404, "NetworkNotFound");
 }
 
 #[tokio::test]
@@ -125,7 +128,8 @@ async fn a_disabled_account_a_revoked_token_and_an_ended_one_are_refused() {
     world.at("2026-11-23T10:16:00Z").await;
     world.get("/nodes", Some(&short.text("secret"))).await.refused(401, "Unauthenticated");
     let token = world.post("/tokens", None, json!({"name": "t", "role": "operator"})).await.good();
-    let rotated = world.call("POST", &format!("/tokens/{}/rotate", token.text("id")), None, None).await.good();
+    let rotated =
+        world.call("POST", &format!("/tokens/{}/rotate", token.text("id")), None, None).await.good();
     world.get("/nodes", Some(&token.text("secret"))).await.refused(401, "Unauthenticated");
     world.get("/nodes", Some(&rotated.text("secret"))).await.good();
     world.call("DELETE", &format!("/tokens/{}", token.text("id")), None, None).await.good();

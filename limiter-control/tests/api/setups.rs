@@ -69,7 +69,9 @@ async fn what_is_not_named_goes_when_asked() {
         .as_array()
         .expect("changes")
         .iter()
-        .map(|it| format!("{} {}", it["action"].as_str().expect("action"), it["name"].as_str().expect("name")))
+        .map(|it| {
+            format!("{} {}", it["action"].as_str().expect("action"), it["name"].as_str().expect("name"))
+        })
         .collect();
     assert_eq!(done, ["delete office/a", "delete office/b", "create office/c", "delete office/slow"]);
 }

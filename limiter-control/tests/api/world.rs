@@ -117,7 +117,8 @@ impl World {
             Some(body) => Body::from(body.to_string()),
             None => Body::empty(),
         };
-        self.send(request.header(header::CONTENT_TYPE, "application/json").body(body).expect("a request")).await
+        self.send(request.header(header::CONTENT_TYPE, "application/json").body(body).expect("a request"))
+            .await
     }
 
     /// Any request.
