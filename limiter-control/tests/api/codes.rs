@@ -197,7 +197,7 @@ fn others(scene: &Scene) -> Vec<Case> {
 /// An order in another region than its network's.
 fn order_elsewhere(network: &str) -> Case {
     let order = plan_of(&json!({"network": network, "region": "far"}));
-    ("POST", "/plans".to_owned(), order, Code::RegionMismatch, "region")
+    ("POST", "/plans".to_owned(), order, Code::RegionMismatch, "network")
 }
 
 #[tokio::test]
