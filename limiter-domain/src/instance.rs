@@ -103,7 +103,7 @@ pub fn create(
         rule: None,
         revision,
         created_at: now,
-        version: 1,
+        version: 0,
     };
     ready(facts.network)?;
     placed(&instance, &new.addresses, facts)?;

@@ -172,7 +172,7 @@ pub fn create(
         status: NetworkStatus::Active,
         revision,
         created_at: now,
-        version: 1,
+        version: 0,
     };
     network.nodes = new.nodes.as_deref().map(|nodes| named(nodes, &network, facts.nodes)).transpose()?;
     disjoint(&network, &new.prefixes, facts.claims)?;

@@ -24,6 +24,8 @@ pub struct Node {
     pub interfaces: Vec<NodeInterface>,
     /// An operator says that it passes nothing any more: nothing waits for it.
     pub fenced: bool,
+    /// Everything passes on it, unmetered.
+    pub bypass: bool,
     /// The revision it acknowledged last.
     pub acked_revision: Revision,
     /// When it acknowledged last.
@@ -79,6 +81,8 @@ pub struct NodeChange {
     pub uplinks: Option<Vec<String>>,
     /// Instance-facing interfaces.
     pub interfaces: Option<Vec<NodeInterface>>,
+    /// Whether everything passes, unmetered.
+    pub bypass: Option<bool>,
 }
 
 /// Longest list of interfaces or uplinks.
@@ -101,6 +105,7 @@ pub fn create(
         uplinks: new.uplinks.clone(),
         interfaces: new.interfaces.clone(),
         fenced: false,
+        bypass: false,
         acked_revision: 0,
         acked_at: None,
         problem: None,
@@ -108,7 +113,7 @@ pub fn create(
         agent_version: None,
         revision,
         created_at: now,
-        version: 1,
+        version: 0,
     };
     faces(&node)?;
     text::free(name_taken, "name", Some(&new.name))?;
@@ -130,12 +135,14 @@ pub fn update(
     }
     next.uplinks.clone_from(change.uplinks.as_ref().unwrap_or(&node.uplinks));
     next.interfaces.clone_from(change.interfaces.as_ref().unwrap_or(&node.interfaces));
+    next.bypass = change.bypass.unwrap_or(node.bypass);
     faces(&next)?;
     text::free(name_taken, "name", change.name.as_deref())?;
     let mut changed = Vec::new();
     let mut note = |differs: bool, what: &str| changed.extend(differs.then(|| what.to_owned()));
     note(node.uplinks != next.uplinks, "uplinks");
     note(node.interfaces != next.interfaces, "interfaces");
+    note(node.bypass != next.bypass, if next.bypass { "BYPASS on" } else { "bypass off" });
     let reaches_nodes = !changed.is_empty();
     if reaches_nodes {
         next.revision = revision;

@@ -58,6 +58,7 @@ pub fn node_state(node: &Node, world: World<'_>, origin: OriginSpec) -> NodeStat
     }
     NodeState {
         origin: Some(origin),
+        bypass: node.bypass,
         uplinks: node.uplinks.clone(),
         interfaces: interfaces(node),
         zones: zones(node),

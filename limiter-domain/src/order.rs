@@ -163,7 +163,7 @@ fn blank(
         release_at: None,
         slices: Vec::new(),
         ticked_at: now,
-        version: 1,
+        version: 0,
     })
 }
 

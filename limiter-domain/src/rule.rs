@@ -88,7 +88,7 @@ pub fn create(
         down: limit(new.down_bps, "down_bps", settings)?,
         revision,
         created_at: now,
-        version: 1,
+        version: 0,
     };
     admit(plan, Verb::AddRule, false)?;
     free(facts.name_taken, &rule.name)?;

@@ -1,0 +1,133 @@
+//! The store: everything that outlives the process, on SQLite or PostgreSQL, through one code path.
+//!
+//! Every change is one transaction with the next [`Revision`]. [`Store::write`] takes it with its first
+//! statement, which also makes the writers of all processes queue; [`Store::read`] gives an unchanging view.
+//! Both read through [`Tx`]; each table family has a file with its row, its queries and its conversions.
+//! Times are kept to the microsecond.
+
+mod account;
+mod backup;
+mod carried;
+mod changes;
+mod code;
+mod engine;
+mod error;
+mod event;
+mod idempotency;
+mod installation;
+mod instance;
+mod migration;
+mod network;
+mod node;
+mod page;
+mod plan;
+mod region;
+mod row;
+mod rule;
+mod token;
+mod tx;
+mod user;
+mod value;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use limiter_domain::Revision;
+use sea_orm::{AccessMode, DbBackend, IsolationLevel, TransactionOptions, TransactionTrait};
+use tokio::sync::watch;
+
+pub use account::AccountFilter;
+pub use carried::Carried;
+pub use error::{Constraint, StoreError};
+pub use event::{EventFilter, EventOrder};
+pub use idempotency::IdempotencyRecord;
+pub use instance::InstanceFilter;
+pub use network::NetworkFilter;
+pub use node::{Ack, NodeFilter, Seen};
+pub use page::{Cursor, CursorError, PAGE_MAX, Page, Paging};
+pub use plan::PlanFilter;
+pub use rule::RuleFilter;
+pub use token::TokenFilter;
+pub use tx::{Read, Tx, Write};
+pub use user::UserFilter;
+
+use changes::Changes;
+use engine::{Connections, Location};
+
+/// A database of ours. Cheap to clone; the last clone closes it.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    location: Location,
+    connections: Connections,
+    incarnation: String,
+    changes: Changes,
+}
+
+impl Store {
+    /// Opens the database at `url` (`sqlite:/path/to/file.db` or `postgres://user@host/database`), makes it
+    /// where it is missing, and brings its schema up to date. `now` dates a new database.
+    ///
+    /// # Errors
+    /// [`StoreError::NewerSchema`] where a newer program was here; nothing is changed then.
+    pub async fn open(url: &str, now: Timestamp) -> Result<Self, StoreError> {
+        let location: Location = url.parse()?;
+        let connections = location.clone().connect()?;
+        migration::migrate(&connections.writer).await?;
+        let installation = installation::ensure(&connections.writer, now).await?;
+        let revision = value::revision(installation.revision)?;
+        let changes = Changes::start(revision, connections.notifier.clone(), connections.readers.clone());
+        let incarnation = installation.incarnation;
+        Ok(Self { inner: Arc::new(Inner { location, connections, incarnation, changes }) })
+    }
+
+    /// Identity of the database, made at its first opening. A restored backup has another one.
+    pub fn incarnation(&self) -> &str {
+        &self.inner.incarnation
+    }
+
+    /// `sqlite` or `postgres`.
+    pub fn engine(&self) -> &'static str {
+        match self.inner.connections.readers.get_database_backend() {
+            DbBackend::Sqlite => "sqlite",
+            _ => "postgres",
+        }
+    }
+
+    /// An unchanging view of what is committed.
+    pub async fn read(&self) -> Result<Read, StoreError> {
+        let readers = &self.inner.connections.readers;
+        let options = match readers.get_database_backend() {
+            // SQLite's transactions are such views by themselves.
+            DbBackend::Sqlite => TransactionOptions::default(),
+            _ => TransactionOptions {
+                isolation_level: Some(IsolationLevel::RepeatableRead),
+                access_mode: Some(AccessMode::ReadOnly),
+                ..TransactionOptions::default()
+            },
+        };
+        let transaction = readers.begin_with_options(options).await?;
+        // The view is taken by the first statement, not by the begin.
+        let revision = installation::revision(&transaction).await?;
+        Ok(Read::new(Tx::new(transaction, revision)))
+    }
+
+    /// A transaction that may change things, the only one at a time in all processes. It waits for the one
+    /// before, at most 5 s ([`StoreError::Busy`]).
+    pub async fn write(&self) -> Result<Write, StoreError> {
+        let transaction = self.inner.connections.writer.begin().await?;
+        // As the first statement it waits for other writers before it sees anything, so that nothing read
+        // later is stale, and no lock has to be upgraded.
+        let revision = installation::next_revision(&transaction).await?;
+        Ok(Write::new(Tx::new(transaction, revision), self.inner.changes.sender()))
+    }
+
+    /// The newest committed revision this process knows of. Waiters wake at once for writes of this process,
+    /// and on PostgreSQL for those of other replicas, too.
+    pub fn changes(&self) -> watch::Receiver<Revision> {
+        self.inner.changes.subscribe()
+    }
+}
