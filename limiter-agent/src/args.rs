@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::control::LinkArgs;
 use crate::place::Place;
 
 /// Holds instances and networks of this node to their limits.
@@ -80,6 +81,9 @@ pub struct RunArgs {
     /// Loopback address for Prometheus metrics; `off` for none.
     #[arg(long, default_value = "127.0.0.1:9441", value_parser = metrics_address)]
     pub metrics: MetricsAddress,
+    /// Where the state comes from.
+    #[command(flatten)]
+    pub link: LinkArgs,
 }
 
 /// Where metrics are served.

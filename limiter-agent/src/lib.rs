@@ -3,8 +3,10 @@
 pub mod args;
 pub mod clock;
 pub mod command;
+pub mod control;
 pub mod dataplane;
 pub mod desired;
+mod life;
 pub mod metrics;
 pub mod netlink;
 pub mod place;

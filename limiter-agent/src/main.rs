@@ -28,7 +28,11 @@ fn main() -> ExitCode {
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
-    let place = cli.place();
+    let place = match cli.command {
+        // Its own arguments say whose the state is from now on.
+        Command::Run(_) => cli.place(),
+        _ => cli.place().as_left(),
+    };
     match cli.command {
         Command::Run(args) => run::run(place, &args).await?,
         Command::Plan { json } => command::plan::run(&place, json).await?,

@@ -39,6 +39,38 @@ impl Place {
         self.state_dir.join("refused.txt")
     }
 
+    /// The state that the control plane sent last.
+    pub fn received(&self) -> PathBuf {
+        self.state_dir.join("received.json")
+    }
+
+    /// That the control plane owns the state, and how the link to it is.
+    pub fn control(&self) -> PathBuf {
+        self.state_dir.join("control.json")
+    }
+
+    /// There where everything is to pass whatever the control plane says.
+    pub fn bypass(&self) -> PathBuf {
+        self.state_dir.join("bypass")
+    }
+
+    /// The places where the control plane owns the state: what it sends is the state file.
+    #[must_use]
+    pub fn controlled(self) -> Self {
+        Self { state_file: self.received(), ..self }
+    }
+
+    /// The places as the agent that ran last has them.
+    #[must_use]
+    pub fn as_left(self) -> Self {
+        if self.control().exists() { self.controlled() } else { self }
+    }
+
+    /// True where the control plane owns the state.
+    pub fn is_controlled(&self) -> bool {
+        self.state_file == self.received()
+    }
+
     /// Makes the folder of the records and locks it; one process at a time changes the node.
     ///
     /// # Errors

@@ -1,32 +1,31 @@
 //! The agent's life: load, reconcile, wait for whatever may have changed, reconcile again.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
 use crate::args::{MetricsAddress, RunArgs};
-use crate::dataplane::{Maps, Programs};
-use crate::desired::Desired;
-use crate::metrics::{self, Collector, Rounds};
-use crate::netlink::{Netlink, Watch};
+use crate::control::{Link, LinkArgs, Record};
+use crate::life::{Life, Refused};
+use crate::metrics::{self, Collector};
+use crate::netlink::Watch;
 use crate::place::Place;
 use crate::privilege::{self, Stage};
-use crate::reconcile::undo::Undo;
-use crate::reconcile::{Node, growth, reconcile};
-use crate::sizing;
-use crate::state::{self, Source};
+use crate::state;
 use crate::state_watch::StateWatch;
 use crate::watchdog::Watchdog;
 
 /// Everything is read again after this time, should a notification have been lost.
 const REREAD: Duration = Duration::from_secs(30);
+
+/// While no state is in force yet, it is tried again after this time.
+const RETRY: Duration = Duration::from_secs(10);
 
 /// Runs until SIGTERM or SIGINT. Limits stay in force after it.
 pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
@@ -41,25 +40,26 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
         _ => anyhow::Error::new(error).context(format!("locking {}", place.state_dir.display())),
     })?;
     let listener = listen(args.metrics).await?;
+    let mut ends = Ends::open()?;
+    let (place, link) = owner(place, &args.link)?;
     // Watches are open before the first reading, so no change is missed.
     let file_watch = StateWatch::open(&place.state_file)?;
     let mut node_watch = Watch::open()?;
-    let (mut node, mut desired, refusal) = first(&place).await?;
-    let rounds = Arc::new(Rounds::default());
-    rounds.note(true, true, node.actions);
+    let begun = match &link {
+        None => Life::begin(&place).await.map(Some).map_err(|refused| refused.reason)?,
+        Some(link) => begin_controlled(&place, link, &file_watch, &mut ends).await,
+    };
+    let Some((mut life, refused)) = begun else { return Ok(()) };
     privilege::drop_to(Stage::Life).context("giving up capabilities")?;
     if let Some(listener) = listener {
-        let collector = Collector::new(place.clone(), node.programs.known().to_vec(), Arc::clone(&rounds));
+        let known = life.node.programs.known().to_vec();
+        let collector = Collector::new(place.clone(), known, Arc::clone(&life.rounds));
         tokio::spawn(metrics::serve(listener, Arc::new(collector)));
     }
-    tell_ready(&desired);
-    if let Some(reason) = refusal {
-        refuse(&place, &reason);
-    }
+    life.tell_ready();
+    tell(&place, link.as_ref(), &life, refused);
 
     let mut hangup = signal(SignalKind::hangup())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut timer = tokio::time::interval(REREAD);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     timer.reset();
@@ -70,101 +70,92 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
             _ = hangup.recv() => {}
             _ = timer.tick() => {}
             () = file_watch.changed() => {}
+            () = life.next_end() => {}
             changed = node_watch.changed() => changed?,
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            () = ends.asked() => break,
         }
-        step(&place, &file_watch, &mut node, &mut desired, &rounds).await;
+        let refused = life.step(&file_watch).await;
+        tell(&place, link.as_ref(), &life, refused);
     }
     tracing::info!("stopping; limits stay in force");
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     Ok(())
 }
 
-/// Reads the file again and reconciles. A refused file or a failed round is told and leaves the last
-/// good state in force.
-async fn step(
+/// Whose the state is from now on, with the link where it is the control plane's.
+fn owner(place: Place, args: &LinkArgs) -> anyhow::Result<(Place, Option<Link>)> {
+    if let Some(endpoint) = &args.control {
+        let place = place.controlled();
+        let link = Link::start(&place, args, endpoint)?;
+        return Ok((place, Some(link)));
+    }
+    Record::remove(&place).context("giving the state back to the state file")?;
+    Ok((place, None))
+}
+
+/// Puts the first state of the control plane in force, or the one that is left from before, however long
+/// that takes; none where the agent is asked to end.
+async fn begin_controlled(
     place: &Place,
+    link: &Link,
     file_watch: &StateWatch,
-    node: &mut Node,
-    desired: &mut Desired,
-    rounds: &Rounds,
-) {
-    let before = node.actions;
-    let refusal = match read_changed(place, file_watch) {
-        Ok(read) => match reconcile(node, read.as_ref().map_or(desired, |read| &read.desired)).await {
-            Ok(_) => {
-                rounds.note(true, read.is_some(), node.actions - before);
-                let noted = match read {
-                    None => state::forget_refusal(place),
-                    Some(read) => {
-                        let noted = read.note_applied(place);
-                        *desired = read.desired;
-                        tell_ready(desired);
-                        noted
-                    }
-                };
-                if let Err(error) = noted {
-                    tracing::error!(%error, "keeping a copy of the state");
-                }
-                return;
-            }
-            Err(error) => error.to_string(),
-        },
-        Err(reason) => reason,
-    };
-    refuse(place, &refusal);
-    let fallback = reconcile(node, desired).await;
-    rounds.note(fallback.is_ok(), false, node.actions - before);
-    if let Err(error) = fallback {
-        tracing::error!(%error, "the last good state could not be put in force either");
-    }
-}
-
-/// The state file where it changed, unless somebody writes it right now.
-fn read_changed(place: &Place, file_watch: &StateWatch) -> Result<Option<Source>, String> {
-    let unfinished =
-        || format!("{}: it is being written and is read when that ends", place.state_file.display());
-    let source = Source::read_changed(place).map_err(|error| error.to_string());
-    // Asked after the reading, so that what was written before it is known.
-    if file_watch.is_being_written() { Err(unfinished()) } else { source }
-}
-
-/// Puts the state file in force, or what was last in force where the file is refused: a node that
-/// starts with a broken file must not run without limits. Then also why it was refused.
-async fn first(place: &Place) -> anyhow::Result<(Node, Desired, Option<String>)> {
-    match Box::pin(put_in_force(place, &place.state_file)).await {
-        Ok((node, source)) => {
-            source.note_applied(place).context("keeping a copy of the state")?;
-            Ok((node, source.desired, None))
+    ends: &mut Ends,
+) -> Option<(Life, Option<Refused>)> {
+    loop {
+        let refused = match Life::begin(place).await {
+            Ok(begun) => return Some(begun),
+            Err(refused) => refused,
+        };
+        let reason = if place.state_file.exists() {
+            format!("{:#}", refused.reason)
+        } else {
+            Record::read(place).and_then(|record| record.problem).unwrap_or_default()
+        };
+        let status = format!("no limits yet, waiting for a state from {}: {reason}", link.control);
+        tracing::warn!("{}", status.trim_end_matches(": "));
+        let patience = u32::try_from((3 * RETRY).as_micros()).unwrap_or(u32::MAX);
+        let _ = sd_notify::notify(&[NotifyState::Status(&status), NotifyState::ExtendTimeoutUsec(patience)]);
+        if let Some(origin) = refused.origin {
+            link.tell_refused(origin, reason);
         }
-        Err(error) => match Box::pin(put_in_force(place, &place.applied())).await {
-            Ok((node, source)) => Ok((node, source.desired, Some(format!("{error:#}")))),
-            Err(_) => Err(error),
-        },
+        tokio::select! {
+            () = file_watch.changed() => {}
+            () = tokio::time::sleep(RETRY) => {}
+            () = ends.asked() => return None,
+        }
     }
 }
 
-async fn put_in_force(place: &Place, file: &Path) -> anyhow::Result<(Node, Source)> {
-    let source = Source::read(file).map_err(|error| anyhow::anyhow!(error))?;
-    let mut node = open(place, &source.desired).await?;
-    reconcile(&mut node, &source.desired).await?;
-    Ok((node, source))
+/// Tells whoever must know what is in force, and what is not.
+fn tell(place: &Place, link: Option<&Link>, life: &Life, refused: Option<Refused>) {
+    if let Some(Refused { reason, .. }) = &refused {
+        let reason = format!("{reason:#}");
+        tracing::error!(reason, "the state file is refused, the last good state stays in force");
+        state::note_refused(place, &reason);
+        let _ = sd_notify::notify(&[NotifyState::Status(&format!("state file refused: {reason}"))]);
+    }
+    if let Some(link) = link {
+        link.tell(life.in_force(refused));
+    }
 }
 
-fn refuse(place: &Place, reason: &str) {
-    tracing::error!(reason, "the state file is refused, the last good state stays in force");
-    state::note_refused(place, reason);
-    let _ = sd_notify::notify(&[NotifyState::Status(&format!("state file refused: {reason}"))]);
+/// The signals that end the agent.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
 }
 
-async fn open(place: &Place, desired: &Desired) -> anyhow::Result<Node> {
-    let mut netlink = Netlink::open()?;
-    growth::make_room(&place.pins, desired, &mut netlink).await?;
-    let programs = Programs::load(&place.pins, &sizing::sizes(desired))?;
-    let maps = Maps::open(&place.pins)?.context("the maps just pinned are gone")?;
-    let undo = Undo::open(&place.state_dir).context("reading the record for uninstall")?;
-    Ok(Node { maps, programs, netlink, undo, actions: 0 })
+impl Ends {
+    fn open() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// The socket for metrics, where there is to be one: a taken port is told before anything changes.
@@ -174,11 +165,4 @@ async fn listen(address: MetricsAddress) -> anyhow::Result<Option<TcpListener>> 
     Ok(Some(
         listener.with_context(|| format!("metrics on {address}; choose another with --metrics, or off"))?,
     ))
-}
-
-fn tell_ready(desired: &Desired) {
-    let (networks, instances) = (desired.networks.len(), desired.instances.len());
-    tracing::info!(networks, instances, "in force");
-    let status = format!("{networks} networks and {instances} instances in force");
-    let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
 }

@@ -1,10 +1,13 @@
 //! The state in force: from the file, or from the copy of what was last put in force.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use crate::desired::{self, Desired};
+use jiff::Timestamp;
+
+use crate::desired::{self, Desired, OriginSpec};
 use crate::place::Place;
 
 /// A state that was read and checked, with the bytes it came from.
@@ -15,14 +18,30 @@ pub struct Source {
     bytes: Vec<u8>,
 }
 
+/// Why a state is not taken.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Refusal {
+    /// Which state of the control plane it is, where it says so.
+    pub origin: Option<OriginSpec>,
+    /// What is wrong with it.
+    pub error: Box<desired::StateError>,
+}
+
+impl From<Box<desired::StateError>> for Refusal {
+    fn from(error: Box<desired::StateError>) -> Self {
+        Self { origin: None, error }
+    }
+}
+
 impl Source {
     /// Reads and checks a state file.
-    pub fn read(path: &Path) -> Result<Self, Box<desired::StateError>> {
+    pub fn read(path: &Path) -> Result<Self, Refusal> {
         Self::of(path, desired::bytes(path)?)
     }
 
     /// Reads and checks the state file unless it holds what was last put in force.
-    pub fn read_changed(place: &Place) -> Result<Option<Self>, Box<desired::StateError>> {
+    pub fn read_changed(place: &Place) -> Result<Option<Self>, Refusal> {
         let bytes = desired::bytes(&place.state_file)?;
         if is_applied(place, &bytes) {
             return Ok(None);
@@ -30,8 +49,11 @@ impl Source {
         Self::of(&place.state_file, bytes).map(Some)
     }
 
-    fn of(path: &Path, bytes: Vec<u8>) -> Result<Self, Box<desired::StateError>> {
-        Ok(Self { desired: desired::checked(path, &bytes)?, bytes })
+    fn of(path: &Path, bytes: Vec<u8>) -> Result<Self, Refusal> {
+        match desired::checked(path, &bytes) {
+            Ok(desired) => Ok(Self { desired, bytes }),
+            Err(error) => Err(Refusal { origin: desired::origin(&bytes), error }),
+        }
     }
 
     /// Keeps a copy of what is in force now and forgets the last refusal.
@@ -45,6 +67,16 @@ impl Source {
         }
         forget_refusal(place)
     }
+}
+
+/// What of `desired` is to be in force at `now`. The node's own switch lets everything pass, whatever the
+/// control plane says.
+pub fn in_force<'a>(place: &Place, desired: &'a Desired, now: Timestamp) -> Cow<'a, Desired> {
+    let mut desired = desired.at(now);
+    if place.is_controlled() && !desired.bypass && place.bypass().exists() {
+        desired.to_mut().bypass = true;
+    }
+    desired
 }
 
 fn is_applied(place: &Place, bytes: &[u8]) -> bool {

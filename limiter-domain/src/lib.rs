@@ -5,28 +5,45 @@
 //! [`Rule`] limits the instances bound to it while the plan is in use.
 
 mod account;
+pub mod acknowledge;
+pub mod association;
+pub mod claims;
 mod duration;
 mod event;
+pub mod guard;
 mod id;
-mod instance;
-mod network;
-mod node;
+pub mod instance;
+pub mod mode;
+pub mod network;
+pub mod node;
+pub mod node_state;
+pub mod order;
 mod plan;
+pub mod price;
 mod refusal;
-mod rule;
+pub mod release;
+pub mod renewal;
+pub mod resize;
+pub mod rule;
+pub mod schedule;
 mod settings;
+mod step;
+pub mod term;
+mod text;
 
 pub use account::{Account, Role, Token, User};
 pub use duration::Duration;
 pub use event::{Event, EventKind};
 pub use id::{AccountId, InstanceId, NetworkId, NodeId, PlanId, RuleId, TokenId, UserId};
 pub use instance::Instance;
+pub use mode::NetworkMode;
 pub use network::{Network, NetworkKind, NetworkStatus};
 pub use node::{Node, NodeInterface};
 pub use plan::{Business, Charge, Operation, OperationKind, Pay, Plan, Slice, Status};
 pub use refusal::{Code, Fault, Refusal};
 pub use rule::Rule;
 pub use settings::Settings;
+pub use step::{Change, Happening, Step};
 
 /// The number of a committed change; every transaction that changes anything has the next one.
 pub type Revision = u64;

@@ -1,5 +1,6 @@
 //! Premium bandwidth plans: what one is.
 
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -141,3 +142,26 @@ pub struct Slice {
     /// The duration that was bought.
     pub duration: Duration,
 }
+
+impl Plan {
+    pub(crate) fn start(&mut self, kind: OperationKind, now: Timestamp) {
+        self.operation = Some(Operation { kind, started_at: now });
+    }
+
+    /// True while the plan has service to lose: it is there, and its end has not begun.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self.status, Status::Creating | Status::InUse | Status::NotAssociated | Status::Changing)
+    }
+}
+
+macro_rules! written_as_named {
+    ($($type:ty),+) => {
+        $(impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(self, f)
+            }
+        })+
+    };
+}
+
+written_as_named!(Pay, Charge, Status, Business, OperationKind);

@@ -13,6 +13,24 @@ pub struct Refusal {
     pub message: String,
 }
 
+impl Refusal {
+    /// A refusal that is about no input field.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, field: None, message: message.into() }
+    }
+
+    /// The same, about the input `field`.
+    #[must_use]
+    pub fn at(self, field: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..self }
+    }
+
+    /// There is no `what` with this id, as far as the caller may know.
+    pub fn missing(code: Code, what: &str, id: impl fmt::Display) -> Self {
+        Self::new(code, format!("there is no {what} {id}; list what there is and name one of those"))
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code.code(), self.message)
@@ -95,6 +113,7 @@ codes! {
     NetworkHasPlan = "NetworkHasPlan", Conflict, "Another plan holds the network.";
     NetworkNotReady = "NetworkNotReady", Conflict, "The network is being deleted.";
     NetworkInUse = "NetworkInUse", Conflict, "A plan or instances keep the network from being deleted.";
+    NodeInUse = "NodeInUse", Conflict, "Networks need the node.";
     NetworkHasNoNode = "NetworkHasNoNode", Conflict, "No node carries the network.";
     PlanExpired = "PlanExpired", Conflict, "The plan's term is over.";
     PlanFinancialLocked = "PlanFinancialLocked", Conflict, "The account owes too much.";

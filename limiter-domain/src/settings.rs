@@ -1,5 +1,7 @@
 //! Limits, terms and quotas that a deployment may set.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use limiter_state::Rate;
 
@@ -30,10 +32,16 @@ pub struct Settings {
     pub auto_renew_lead_days: i32,
     /// Hour of the billing day at which automatic renewal is tried.
     pub auto_renew_hour: i8,
+    /// Days before expiry on which the owner is reminded.
+    pub reminder_days: Vec<i32>,
     /// How long a first association may wait for nodes.
     pub provision_deadline: SignedDuration,
     /// How long another association may wait for nodes.
     pub associate_deadline: SignedDuration,
+    /// How long a plan that failed is listed.
+    pub failed_listed: SignedDuration,
+    /// The agreement that every order must name; [`None`]: there is none.
+    pub agreement_version: Option<Arc<str>>,
 }
 
 impl Default for Settings {
@@ -52,8 +60,11 @@ impl Default for Settings {
             retention: SignedDuration::from_hours(7 * 24),
             auto_renew_lead_days: 9,
             auto_renew_hour: 8,
+            reminder_days: vec![7, 3, 1],
             provision_deadline: SignedDuration::from_mins(5),
             associate_deadline: SignedDuration::from_mins(10),
+            failed_listed: SignedDuration::from_hours(24),
+            agreement_version: None,
         }
     }
 }

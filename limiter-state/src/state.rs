@@ -222,6 +222,7 @@ pub struct NetworkSpec {
 #[serde(deny_unknown_fields)]
 pub struct UntilSpec {
     /// The instant, by the wall clock.
+    #[serde(deserialize_with = "instant")]
     pub at: jiff::Timestamp,
     /// All instances together to the Internet; absent: unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
@@ -312,6 +313,14 @@ fn is_pass(policy: &Policy) -> bool {
 /// A key with nothing behind it is refused: `up:` cut short must not mean unlimited.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+/// An instant in one form, with its distance from UTC.
+fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<jiff::Timestamp, D::Error> {
+    let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        serde::de::Error::custom("is no instant; write date, time and zone, for example 2026-12-01T00:00:00Z")
+    })
 }
 
 /// Short lists stay on one line.

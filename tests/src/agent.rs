@@ -12,6 +12,7 @@ use limiter_agent::dataplane::Maps;
 use tempfile::TempDir;
 
 use crate::netns::Namespace;
+use crate::program_file;
 
 /// An agent with its own name, records and state file. What it left on the node goes with it.
 #[derive(Debug)]
@@ -95,7 +96,7 @@ impl<'a> Agent<'a> {
 
     /// The command line of the agent with these words.
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(program_file::find("limiter-agent", "LIMITER_AGENT_BIN"));
         command.args(["--name", &self.name, "--state-dir"]).arg(self.records());
         command.arg("--state").arg(self.state_path()).args(words);
         command
@@ -187,17 +188,4 @@ impl Drop for Agent<'_> {
             assert!(done || !self.pins().exists(), "uninstall: {text}");
         }
     }
-}
-
-/// The agent that was built with this test.
-fn binary() -> PathBuf {
-    if let Some(path) = std::env::var_os("LIMITER_AGENT_BIN") {
-        return path.into();
-    }
-    let test = std::env::current_exe().expect("path of the test");
-    let folders = test.ancestors().skip(1).take(3);
-    let found = folders.map(|folder| folder.join("limiter-agent")).find(|path| path.is_file());
-    found.unwrap_or_else(|| {
-        panic!("no limiter-agent near {}; run `cargo build -p limiter-agent`", test.display())
-    })
 }

@@ -1,12 +1,14 @@
 //! The test harness: namespaces, topologies, traffic, the agent, single packets.
 
 pub mod agent;
+pub mod control;
 pub mod growth;
 pub mod netns;
 pub mod observer;
 pub mod one_way;
 pub mod probe;
 pub mod program;
+pub mod program_file;
 pub mod random;
 pub mod reference;
 pub mod sequence;

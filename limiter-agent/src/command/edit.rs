@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::table;
+use crate::control::record;
 use crate::desired::edit::EditError;
 use crate::desired::{self, Change, NodeState};
 use crate::place::Place;
@@ -28,6 +29,7 @@ impl WriteArgs {
         place: &Place,
         edit: impl FnOnce(NodeState) -> Result<NodeState, EditError>,
     ) -> anyhow::Result<()> {
+        record::refuse_edit(place)?;
         let file = &place.state_file;
         let change = if self.dry_run {
             desired::preview(file, self.drop_comments, edit)?

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::edit::WriteArgs;
 use super::table::Column;
 use super::{show, unknown};
+use crate::clock;
 use crate::desired::edit::{InstanceEdit, LimitEdit};
 use crate::desired::{self, Access, Rate, edit};
 use crate::place::Place;
@@ -134,6 +135,7 @@ pub fn run(command: InstanceCommand, place: &Place) -> anyhow::Result<()> {
 
 fn list(place: &Place, network: Option<&str>, json: bool) -> anyhow::Result<()> {
     let state = desired::load(&place.state_file)?;
+    let state = state.at(clock::wall());
     if let Some(name) = network.filter(|name| !state.networks.iter().any(|network| &*network.name == *name)) {
         anyhow::bail!("{}: there is no network {name:?}", place.state_file.display());
     }

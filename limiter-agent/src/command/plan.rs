@@ -2,27 +2,36 @@
 
 use anyhow::Context as _;
 
+use crate::clock;
+use crate::control::Record;
 use crate::dataplane::Maps;
 use crate::netlink::Netlink;
 use crate::place::Place;
 use crate::reconcile::observe::{self, observe};
 use crate::reconcile::plan::plan;
 use crate::sizing;
-use crate::state::Source;
+use crate::state::{self, Source};
 
 /// Prints the plan, a line an action.
 pub async fn run(place: &Place, json: bool) -> anyhow::Result<()> {
-    let source = Source::read(&place.state_file).map_err(|error| anyhow::anyhow!(error))?;
+    let source = Source::read(&place.state_file)?;
+    let desired = state::in_force(place, &source.desired, clock::wall());
     let mut netlink = Netlink::open()?;
     let observed = match Maps::open(&place.pins).context("opening the pinned maps")? {
         Some(maps) => observe(&maps, None, &mut netlink).await?,
-        None => observe::without_maps(sizing::sizes(&source.desired), &mut netlink).await?,
+        None => observe::without_maps(sizing::sizes(&desired), &mut netlink).await?,
     };
-    let actions: Vec<String> =
-        plan(&source.desired, &observed)?.actions.iter().map(ToString::to_string).collect();
+    let actions: Vec<String> = plan(&desired, &observed)?.actions.iter().map(ToString::to_string).collect();
+    let origin = source.desired.origin.as_ref().filter(|_| place.is_controlled());
     if json {
-        println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "actions": actions }))?);
-    } else if actions.is_empty() {
+        let plan = serde_json::json!({ "actions": actions, "origin": origin });
+        println!("{}", serde_json::to_string_pretty(&plan)?);
+        return Ok(());
+    }
+    if let (Some(origin), Some(record)) = (origin, Record::read(place)) {
+        println!("The state is revision {} of {}.", origin.revision, record.control);
+    }
+    if actions.is_empty() {
         println!("Nothing to do: the state is in force.");
     } else {
         for action in &actions {

@@ -58,6 +58,9 @@ pub fn source(source: &LimitSource) -> String {
         LimitSource::Own => "own".into(),
         LimitSource::Rule(name) => format!("rule {name}"),
         LimitSource::DefaultRule(name) => format!("default rule {name}"),
+        LimitSource::Plan(name) => format!("plan {name}"),
+        LimitSource::Expired(Some(name)) => format!("plan {name} expired"),
+        LimitSource::Expired(None) => "term expired".into(),
     }
 }
 

@@ -50,7 +50,10 @@ pub async fn run(place: &Place, yes: bool) -> anyhow::Result<()> {
     drop(lock);
     std::fs::remove_dir_all(&place.state_dir)
         .with_context(|| format!("removing {}", place.state_dir.display()))?;
-    println!("The limiter is off this node. The state file {} is left.", place.state_file.display());
+    println!("The limiter is off this node.");
+    if !place.is_controlled() {
+        println!("The state file {} is left.", place.state_file.display());
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod check;
 pub mod edit;
 mod error;
+mod expiry;
 mod file;
 mod locate;
 mod model;
@@ -19,8 +20,8 @@ pub use error::{FieldPath, StateError};
 pub use file::{Change, UpdateError, bytes, checked, load, load_state, preview, update};
 pub use limiter_state::address::show as show_address;
 pub use limiter_state::{
-    Access, CapacitySpec, InstanceSpec, InterfaceSpec, Mode, NetworkSpec, NodeState, Pattern, PatternError,
-    Policy, Rate, RateError, RuleSpec, STATE_VERSION, UnknownSources, ZoneSpec,
+    Access, CapacitySpec, InstanceSpec, InterfaceSpec, Mode, NetworkSpec, NodeState, OriginSpec, Pattern,
+    PatternError, Policy, Rate, RateError, RuleSpec, STATE_VERSION, UnknownSources, UntilSpec, ZoneSpec,
 };
-pub use model::{Desired, Instance, Interface, LimitSource, Limits, Network, Rule, Zone};
-pub use parse::{FILE_MAX_BYTES, parse};
+pub use model::{Desired, Instance, Interface, LimitSource, Limits, Network, Rule, Until, Zone};
+pub use parse::{FILE_MAX_BYTES, origin, parse};

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use jiff::Timestamp;
 
 use limiter_state::Pattern;
 use limiter_state::Rate;
-use limiter_state::{Access, Mode, Policy, UnknownSources};
+use limiter_state::{Access, Mode, OriginSpec, Policy, UnknownSources};
 
 /// What a node is to enforce. Only [`super::check`] makes one, in an order that depends on nothing but
 /// the names, so that equal states give equal plans.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
+    /// Which state of the control plane it is; [`None`] for the node's own.
+    pub origin: Option<OriginSpec>,
     /// Everything passes, unmetered.
     pub bypass: bool,
     /// Instances to keep room for; [`None`]: sized to use. At least `instances.len()`.
@@ -97,8 +100,23 @@ pub struct Network {
     pub observe: bool,
     /// Sources inside its prefixes that are no known instance.
     pub unknown_sources: UnknownSources,
+    /// The plan that gives its limits.
+    pub plan: Option<Arc<str>>,
+    /// What holds when the plan's term is over.
+    pub until: Option<Until>,
     /// Range of its instances in [`Desired::instances`].
     pub instances: std::ops::Range<usize>,
+}
+
+/// What a network is held to from an instant on; see [`Desired::at`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Until {
+    /// The instant, by the wall clock.
+    pub at: Timestamp,
+    /// What all its instances together may use then.
+    pub limits: Limits,
+    /// Whether they reach the Internet then.
+    pub internet: Access,
 }
 
 /// One limited machine.
@@ -141,4 +159,8 @@ pub enum LimitSource {
     Rule(Arc<str>),
     /// The named rule that its network gives to instances without one.
     DefaultRule(Arc<str>),
+    /// The network's plan.
+    Plan(Arc<str>),
+    /// The term of the network's plan, which may have no name, is over: its fallback, and no rule.
+    Expired(Option<Arc<str>>),
 }

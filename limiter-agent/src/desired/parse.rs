@@ -1,5 +1,6 @@
 //! YAML bytes to a node state; every refusal names line, field, value and what is allowed.
 
+use serde::Deserialize;
 use serde_saphyr::{Error, MergeKeyPolicy, Options};
 
 use super::check::check;
@@ -8,10 +9,13 @@ use super::locate::{self, Content, Found};
 use super::model::Desired;
 use super::near::did_you_mean;
 use super::plain;
-use limiter_state::NodeState;
+use limiter_state::{NodeState, OriginSpec};
 
-/// Largest state file, bytes: room for more than half a million instances.
-pub const FILE_MAX_BYTES: usize = 64 << 20;
+/// Largest state file, bytes; only JSON may be as large.
+pub const FILE_MAX_BYTES: usize = 256 << 20;
+
+/// Largest state file in YAML, bytes: room for more than half a million instances.
+const YAML_MAX_BYTES: usize = 64 << 20;
 
 /// Most YAML nodes in a file, so that a hostile one cannot take more than about 1 GB.
 const NODES_MAX: usize = 12_000_000;
@@ -21,9 +25,22 @@ const NODES_MAX: usize = 12_000_000;
 /// The last line must end with a line feed: a file that was cut within a line is refused.
 pub fn parse(bytes: &[u8]) -> Result<(NodeState, Desired), Box<StateError>> {
     let text = text(bytes)?;
-    let state = plain::read(text).map_or_else(|| full(text), Ok)?;
+    let state = match text.len() {
+        0..=YAML_MAX_BYTES => plain::read(text).map_or_else(|| full(text), Ok)?,
+        _ => large_json(text)?,
+    };
     let desired = check(&state).map_err(|error| place(error, text))?;
     Ok((state, desired))
+}
+
+/// Which state of the control plane `bytes` are, where they are JSON and say so; the rest of it may be
+/// refused.
+pub fn origin(bytes: &[u8]) -> Option<OriginSpec> {
+    #[derive(Deserialize)]
+    struct Head {
+        origin: Option<OriginSpec>,
+    }
+    serde_json::from_slice::<Head>(bytes).ok()?.origin
 }
 
 /// Any YAML.
@@ -34,8 +51,10 @@ pub(super) fn full(text: &str) -> Result<NodeState, Box<StateError>> {
 /// The bytes as a text that is worth parsing.
 fn text(bytes: &[u8]) -> Result<&str, Box<StateError>> {
     let whole = |reason: &str| StateError::new(FieldPath::default(), reason);
-    if bytes.len() > FILE_MAX_BYTES {
-        return Err(whole("the file is larger than 64 MiB; a state file holds at most that"));
+    if bytes.len() > FILE_MAX_BYTES || (bytes.len() > YAML_MAX_BYTES && !bytes.starts_with(b"{")) {
+        return Err(whole(
+            "the file is larger than 64 MiB, or 256 MiB of JSON; a state file holds at most that",
+        ));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = &bytes[..error.valid_up_to()];
@@ -79,11 +98,23 @@ fn options() -> Options {
 
 /// Adds the line to an error of the checks.
 fn place(mut error: Box<StateError>, text: &str) -> Box<StateError> {
+    if text.len() > YAML_MAX_BYTES {
+        return error;
+    }
     error.position = locate::find(text, &error.field).map(|found| found.position);
     if let Some((field, line)) = &mut error.other {
         *line = locate::find(text, field).map(|found| found.position.0);
     }
     error
+}
+
+/// JSON that is too large for the reader that names fields.
+fn large_json(text: &str) -> Result<NodeState, Box<StateError>> {
+    serde_json::from_str(text).map_err(|error| {
+        let mut explained = StateError::new(FieldPath::default(), error.to_string());
+        explained.position = Some((error.line() as u64, error.column() as u64));
+        explained
+    })
 }
 
 /// An error of the YAML reader in our words.
@@ -180,6 +211,10 @@ fn shape(field: &FieldPath) -> &'static str {
         "up" | "down" => "a rate such as 5Mbps, or leave the line out for unlimited",
         "mode" => "auto, shape or police",
         "internet" => "allow or deny",
+        "until" => "a mapping such as {at: 2026-12-01T00:00:00Z, up: 5Mbps, down: 5Mbps}",
+        "at" => "an instant such as 2026-12-01T00:00:00Z",
+        "origin" => "a mapping of incarnation and revision, which the control plane gives",
+        "revision" => "a whole number from 0",
         "foreign_sources" | "other_ethertypes" => "pass or drop",
         "unknown_sources" => "drop or budget",
         "capacity" => "a mapping such as {instances: 100000}",
@@ -233,8 +268,20 @@ mod tests {
         ] {
             assert_eq!(refusal(bytes), expected, "{}", String::from_utf8_lossy(bytes));
         }
-        let large = vec![b' '; FILE_MAX_BYTES + 1];
-        assert_eq!(refusal(&large), "s: the file is larger than 64 MiB; a state file holds at most that");
+        let mut large = vec![b' '; FILE_MAX_BYTES + 1];
+        let expected =
+            "s: the file is larger than 64 MiB, or 256 MiB of JSON; a state file holds at most that";
+        assert_eq!(refusal(&large), expected);
+        large.truncate(YAML_MAX_BYTES + 1);
+        assert_eq!(refusal(&large), expected);
+        for (end, expected) in
+            [(" 1}\n", "accepted"), (" 2}\n", "s: version: \"2\" is no version"), ("]\n", "s:1:")]
+        {
+            large[..11].copy_from_slice(b"{\"version\":");
+            let begin = large.len() - end.len();
+            large[begin..].copy_from_slice(end.as_bytes());
+            assert!(refusal(&large).starts_with(expected), "{}", refusal(&large));
+        }
         assert!(refusal(b"version: 1\n").starts_with("accepted"));
         assert!(refusal(b"{\"version\": 1}\n").starts_with("accepted"));
     }
@@ -268,7 +315,7 @@ mod tests {
             ),
             (
                 "upp: 5Mbps",
-                "s:5:5: networks[0].upp: unknown field; the fields here are id, name, zone, prefixes, up, down, internet, observe, unknown_sources, default_rule, instances; did you mean \"up\"?",
+                "s:5:5: networks[0].upp: unknown field; the fields here are id, name, zone, prefixes, up, down, internet, observe, unknown_sources, plan, until, default_rule, instances; did you mean \"up\"?",
             ),
             ("name: b", "s:5:5: networks[0].name: the field is given twice; write it once"),
             (

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use limiter_common::cost::{self, TICKS_PER_NS};
 use limiter_common::gcra;
 use limiter_common::meter::{Control, Direction, Meter, Owner};
@@ -10,10 +11,11 @@ use limiter_common::node::Node;
 
 use super::gather::{Readings, View};
 use super::model::{
-    DirectionStatus, EntityStatus, FqStatus, InterfaceStatus, LimitedBy, NetworkStatus, ReasonStatus, Status,
-    UnknownOwner, UplinkStatus, ZoneStatus,
+    ControlStatus, DirectionStatus, EntityStatus, FqStatus, InterfaceStatus, LimitedBy, NetworkStatus,
+    ReasonStatus, Status, UnknownOwner, UplinkStatus, ZoneStatus,
 };
 use crate::command::show;
+use crate::control::Record;
 use crate::dataplane::Limit;
 use crate::desired::{Desired, Instance, Limits, Network};
 use crate::netlink::{Link, Qdisc};
@@ -38,6 +40,7 @@ pub(super) fn status(view: &View, earlier: Option<&Readings>) -> Status {
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         hooks: if view.has_tcx { "tcx" } else { "clsact" },
         problems,
+        control: view.control.as_ref().map(|record| control(record, view)),
         interval_ms: builder.interval.as_millis() as u64,
         zones: builder.zones(),
         interfaces: builder.interfaces(),
@@ -45,6 +48,19 @@ pub(super) fn status(view: &View, earlier: Option<&Readings>) -> Status {
         unknown_owners: builder.unknown_owners(),
         reasons: reasons(view),
         networks,
+    }
+}
+
+fn control(record: &Record, view: &View) -> ControlStatus {
+    let in_force = view.desired.origin.as_ref();
+    let age_ms = |at: Timestamp| view.at.duration_since(at).as_millis().try_into().unwrap_or(0);
+    ControlStatus {
+        url: record.control.clone(),
+        incarnation: in_force.map(|origin| origin.incarnation.clone()),
+        revision: in_force.map(|origin| origin.revision),
+        received_revision: record.received.as_ref().map(|origin| origin.revision),
+        contact_age_ms: record.contact.map(age_ms),
+        problem: record.problem.clone(),
     }
 }
 

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use limiter_common::meter::{Direction, Meter};
 use limiter_common::verdict::{Reason, Tally};
 
 use crate::clock;
+use crate::control::Record;
 use crate::dataplane::{Maps, attach};
 use crate::desired::{self, Desired};
 use crate::netlink::Netlink;
@@ -16,6 +18,7 @@ use crate::reading::Owners;
 use crate::reconcile::observe::observe;
 use crate::reconcile::observed::Observed;
 use crate::reconcile::wanted::Wanted;
+use crate::state;
 
 /// All that a status is made from, read at one moment.
 pub(super) struct View {
@@ -25,6 +28,10 @@ pub(super) struct View {
     pub(super) has_tcx: bool,
     /// What an operator must know.
     pub(super) problems: Vec<String>,
+    /// How the link to the control plane is, where there is one.
+    pub(super) control: Option<Record>,
+    /// Wall time of this reading.
+    pub(super) at: Timestamp,
     /// The state last put in force.
     pub(super) desired: Desired,
     /// Devices, hooks and the content of the maps.
@@ -49,7 +56,7 @@ impl View {
         })?;
         let mut problems = Vec::new();
         let desired = match desired::load(&place.applied()) {
-            Ok(desired) => desired,
+            Ok(desired) => state::in_force(place, &desired, clock::wall()).into_owned(),
             Err(error) => {
                 problems.push(format!(
                     "names are not known, the state last put in force is not readable: {error}"
@@ -71,6 +78,8 @@ impl View {
             agent_running: place.is_locked(),
             has_tcx: attach::has_tcx(),
             problems,
+            control: Record::read(place),
+            at: clock::wall(),
             desired,
             observed,
             wanted,

@@ -18,6 +18,8 @@ pub struct Status {
     pub hooks: &'static str,
     /// What an operator must know, a sentence each.
     pub problems: Vec<String>,
+    /// Where the state comes from, where that is no state file.
+    pub control: Option<ControlStatus>,
     /// Time over which rates were measured, milliseconds.
     pub interval_ms: u64,
     /// What becomes of packets above a rate, by zone.
@@ -32,6 +34,23 @@ pub struct Status {
     pub unknown_owners: Vec<UnknownOwner>,
     /// Packets by what happened to them; those that meters count are not among them.
     pub reasons: Vec<ReasonStatus>,
+}
+
+/// The control plane that the state comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ControlStatus {
+    /// Its address.
+    pub url: String,
+    /// Identity of its database; none while no state of it is in force.
+    pub incarnation: Option<String>,
+    /// The revision in force.
+    pub revision: Option<u64>,
+    /// The revision received last: a later one is not in force yet, or refused.
+    pub received_revision: Option<u64>,
+    /// Since it answered last, milliseconds. It answers at least every 30 s; none where it never did.
+    pub contact_age_ms: Option<u64>,
+    /// Why there is no contact.
+    pub problem: Option<String>,
 }
 
 /// A zone.
@@ -112,7 +131,8 @@ pub struct NetworkStatus {
 pub struct EntityStatus {
     /// `NETWORK` or `NETWORK/INSTANCE`.
     pub name: String,
-    /// Where its limit comes from: `own`, `rule NAME`, `default rule NAME` or `none`.
+    /// Where its limit comes from: `own`, `rule NAME`, `default rule NAME`, `plan NAME`,
+    /// `plan NAME expired`, `term expired` or `none`.
     pub limit_from: String,
     /// From it to the Internet; none where it has no meter.
     pub up: Option<DirectionStatus>,

@@ -1,8 +1,8 @@
 //! A status as text and as JSON, from plain data.
 
 use super::model::{
-    DirectionStatus, EntityStatus, FqStatus, InterfaceStatus, LimitedBy, ModeStatus, NetworkStatus,
-    ReasonStatus, Status, UnknownOwner, UplinkStatus, ZoneStatus,
+    ControlStatus, DirectionStatus, EntityStatus, FqStatus, InterfaceStatus, LimitedBy, ModeStatus,
+    NetworkStatus, ReasonStatus, Status, UnknownOwner, UplinkStatus, ZoneStatus,
 };
 use super::text::text;
 use crate::reconcile::bound::Shaping;
@@ -51,6 +51,14 @@ fn status() -> Status {
         kernel: "6.12.0".into(),
         hooks: "tcx",
         problems: vec![],
+        control: Some(ControlStatus {
+            url: "https://control.example".into(),
+            incarnation: Some("5f0c".into()),
+            revision: Some(17),
+            received_revision: Some(18),
+            contact_age_ms: Some(2_345),
+            problem: None,
+        }),
         interval_ms: 500,
         zones: vec![ZoneStatus {
             zone: "default".into(),
@@ -91,6 +99,7 @@ fn status() -> Status {
 fn one_screen() {
     let expected = "\
 agent running, Linux 6.12.0, hooks tcx, networks 1, instances 3
+state from https://control.example, revision 17 in force, revision 18 received, last contact 2 s ago
 zone default: up shape (fq on every egress device), down police (tap1 has no fq)
 interfaces in force: 1
 ! tap1 is NOT in force: no program is attached up
@@ -162,4 +171,21 @@ fn the_form_of_the_json_is_stable() {
     let json = serde_json::to_string_pretty(&status).expect("JSON") + "\n";
     let documented = include_str!("../../../../docs/status.md");
     assert!(documented.contains(&json), "docs/status.md has another form than:\n{json}");
+}
+
+#[test]
+fn a_control_plane_that_is_gone_is_shown() {
+    let mut status = status();
+    let control = status.control.as_mut().expect("a control plane");
+    (control.revision, control.contact_age_ms) = (None, None);
+    control.problem = Some("https://control.example does not answer".into());
+    let screen = text(&status, None, 0);
+    for line in [
+        "state from https://control.example, none of it in force, revision 18 received, no contact yet",
+        "! no contact: https://control.example does not answer",
+    ] {
+        assert!(screen.lines().any(|shown| shown == line), "{line} is not in: {screen}");
+    }
+    status.control = None;
+    assert!(!text(&status, None, 0).contains("state from"));
 }

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::model::{DirectionStatus, EntityStatus, LimitedBy, ModeStatus, Status, UnknownOwner};
+use super::model::{
+    ControlStatus, DirectionStatus, EntityStatus, LimitedBy, ModeStatus, Status, UnknownOwner,
+};
 use crate::command::show;
 use crate::command::table::{Column, table};
 use crate::reconcile::bound::Shaping;
@@ -56,6 +58,9 @@ fn head(status: &Status) -> String {
         status.hooks,
         status.networks.len(),
     );
+    if let Some(control) = &status.control {
+        text += &from_control(control);
+    }
     for problem in &status.problems {
         _ = writeln!(text, "! {problem}");
     }
@@ -74,6 +79,25 @@ fn head(status: &Status) -> String {
     let observed: Vec<&str> = observed.map(|interface| interface.interface.as_str()).collect();
     if !observed.is_empty() {
         _ = writeln!(text, "! observed only, nothing is refused: {}", names(&observed));
+    }
+    text
+}
+
+fn from_control(control: &ControlStatus) -> String {
+    let mut text = format!("state from {}", control.url);
+    match control.revision {
+        Some(revision) => _ = write!(text, ", revision {revision} in force"),
+        None => text += ", none of it in force",
+    }
+    if let Some(received) = control.received_revision.filter(|received| Some(*received) != control.revision) {
+        _ = write!(text, ", revision {received} received");
+    }
+    match control.contact_age_ms {
+        Some(age_ms) => _ = writeln!(text, ", last contact {} s ago", age_ms / 1000),
+        None => text += ", no contact yet\n",
+    }
+    if let Some(problem) = &control.problem {
+        _ = writeln!(text, "! no contact: {problem}");
     }
     text
 }

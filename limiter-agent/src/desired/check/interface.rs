@@ -145,7 +145,7 @@ pub(super) fn reach_all(
     let Some(lost) = without.first().map(|&index| &instances[index]) else { return Ok(()) };
     let network = &*networks[lost.network].name;
     let n = state.networks.iter().position(|spec| spec.name == network).unwrap_or_default();
-    let named = |network: &crate::desired::state::NetworkSpec| {
+    let named = |network: &limiter_state::NetworkSpec| {
         network.instances.iter().position(|instance| *instance.name == *lost.name)
     };
     let i = state.networks.get(n).and_then(named).unwrap_or_default();

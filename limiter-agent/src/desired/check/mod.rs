@@ -9,7 +9,7 @@ use super::error::{FieldPath, StateError};
 use super::model::{Desired, Instance, Network, Rule, Zone};
 use super::overlap;
 use limiter_state::address::{self, AddressError};
-use limiter_state::{NodeState, STATE_VERSION};
+use limiter_state::{NodeState, OriginSpec, STATE_VERSION};
 use name::{Identities, unique_names};
 
 type Result<T> = std::result::Result<T, Box<StateError>>;
@@ -39,6 +39,7 @@ pub fn check(state: &NodeState) -> Result<Desired> {
     let interfaces = interface::interfaces(state, &zones, &networks, &instances)?;
     interface::reach_all(state, &interfaces, &networks, &instances)?;
     Ok(Desired {
+        origin: origin(state)?,
         bypass: state.bypass,
         capacity_instances,
         uplinks,
@@ -48,6 +49,13 @@ pub fn check(state: &NodeState) -> Result<Desired> {
         networks,
         instances,
     })
+}
+
+/// An incarnation is told and sent back, so it has the form of an identity.
+fn origin(state: &NodeState) -> Result<Option<OriginSpec>> {
+    let Some(origin) = &state.origin else { return Ok(None) };
+    name::valid_id(&origin.incarnation, || FieldPath::root("origin").key("incarnation"))?;
+    Ok(Some(origin.clone()))
 }
 
 /// Sorted by name; [`local_prefixes`] fills them.

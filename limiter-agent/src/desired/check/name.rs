@@ -33,7 +33,7 @@ impl<At: Copy> Identities<At> {
         field: impl Fn(At) -> FieldPath,
     ) -> Result<Arc<str>> {
         if let Some(own) = own {
-            valid(own, 4 * NAME_MAX_CHARS, false, || field(at).key("id"))?;
+            valid_id(own, || field(at).key("id"))?;
         }
         let id: Arc<str> = own.map_or_else(|| default().into(), Into::into);
         if !self.own {
@@ -79,6 +79,11 @@ pub(super) fn unique<'a, At: Copy>(
 /// Checks the form of a name.
 pub(super) fn valid_name(name: &str, field: impl Fn() -> FieldPath) -> Result<()> {
     valid(name, NAME_MAX_CHARS, true, field)
+}
+
+/// Checks the form of an identity.
+pub(super) fn valid_id(id: &str, field: impl Fn() -> FieldPath) -> Result<()> {
+    valid(id, 4 * NAME_MAX_CHARS, false, field)
 }
 
 fn valid(name: &str, max_chars: usize, refuse_slash: bool, field: impl Fn() -> FieldPath) -> Result<()> {

@@ -1,9 +1,11 @@
 //! Checks of the networks.
 
+use std::sync::Arc;
+
 use super::name::{self, Identities, unique_names};
 use super::{DEFAULT_ZONE, Result, prefixes};
 use crate::desired::error::{FieldPath, StateError};
-use crate::desired::model::{LimitSource, Limits, Network, Rule, Zone};
+use crate::desired::model::{LimitSource, Limits, Network, Rule, Until, Zone};
 use crate::desired::overlap::{self, Claim};
 use limiter_state::address;
 use limiter_state::{NetworkSpec, NodeState};
@@ -50,8 +52,20 @@ fn network(
     if let Some(name) = &spec.default_rule {
         name::rule(name, rules, || field(index).key("default_rule"))?;
     }
-    let limited = spec.up.is_some() || spec.down.is_some();
-    let source = if limited { LimitSource::Own } else { LimitSource::None };
+    if let Some(plan) = &spec.plan {
+        name::valid_id(plan, || field(index).key("plan"))?;
+    }
+    let plan: Option<Arc<str>> = spec.plan.as_deref().map(Into::into);
+    let source = match &plan {
+        Some(plan) => LimitSource::Plan(plan.clone()),
+        None if spec.up.is_some() || spec.down.is_some() => LimitSource::Own,
+        None => LimitSource::None,
+    };
+    let until = spec.until.as_ref().map(|until| Until {
+        at: until.at,
+        limits: Limits { up: until.up, down: until.down, source: LimitSource::Expired(plan.clone()) },
+        internet: until.internet,
+    });
     Ok(Network {
         id: ids.identity(spec.id.as_deref(), || spec.name.clone(), index, field)?,
         name: spec.name.as_str().into(),
@@ -61,6 +75,8 @@ fn network(
         internet: spec.internet,
         observe: spec.observe,
         unknown_sources: spec.unknown_sources,
+        plan,
+        until,
         instances: 0..0,
     })
 }

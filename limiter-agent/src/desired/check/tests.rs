@@ -83,6 +83,36 @@ fn references() {
 }
 
 #[test]
+fn plans_and_their_ends() {
+    table(&[
+        (
+            "networks: [{name: a, prefixes: [10.0.0.0/8], until: {at: tomorrow}}]",
+            "s:2:58: networks[0].until.at: \"tomorrow\" is no instant; write date, time and zone, for example 2026-12-01T00:00:00Z",
+        ),
+        (
+            "networks: [{name: a, prefixes: [10.0.0.0/8], until: {at: 2026-12-01T00:00:00}}]",
+            "s:2:58: networks[0].until.at: \"2026-12-01T00:00:00\" is no instant; write date, time and zone, for example 2026-12-01T00:00:00Z",
+        ),
+        (
+            "networks: [{name: a, prefixes: [10.0.0.0/8], until: {up: 5Mbps}}]",
+            "s:2:54: networks[0].until: the field `at` is missing; write an instant such as 2026-12-01T00:00:00Z",
+        ),
+        (
+            "networks: [{name: a, prefixes: [10.0.0.0/8], until: soon}]",
+            "s:2:53: networks[0].until: \"soon\" is not allowed here; write a mapping such as {at: 2026-12-01T00:00:00Z, up: 5Mbps, down: 5Mbps}",
+        ),
+        (
+            "networks: [{name: a, prefixes: [10.0.0.0/8], plan: ' '}]",
+            "s:2:52: networks[0].plan: \" \" is no name; write 1 to 256 characters, no control characters, and no space at either end",
+        ),
+        (
+            "origin: {incarnation: '', revision: 1}",
+            "s:2:23: origin.incarnation: \"\" is no name; write 1 to 256 characters, no control characters, and no space at either end",
+        ),
+    ]);
+}
+
+#[test]
 fn prefixes_and_addresses() {
     table(&[
         (

@@ -1,0 +1,44 @@
+//! Why the control plane and the agent do not come together.
+
+use std::io;
+use std::path::PathBuf;
+
+use limiter_api::client::{ClientError, EndpointError};
+
+/// Why the link does not work; none of them says the token.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The address or the authorities cannot be used.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// Nobody answers, or what answers refuses.
+    #[error(transparent)]
+    Call(#[from] ClientError),
+    /// The control plane has another database than the state came from.
+    #[error("the control plane's database is another one than the state came from")]
+    Conflict,
+    /// No answer in time.
+    #[error("{url} does not answer: no {what} for {seconds} s")]
+    Silent {
+        /// The control plane.
+        url: String,
+        /// What was waited for.
+        what: &'static str,
+        /// How long.
+        seconds: u64,
+    },
+    /// No thread for it.
+    #[error("the link to the control plane cannot be started: {0}")]
+    Start(#[source] io::Error),
+    /// The file system refused.
+    #[error("{}: cannot be {what}: {error}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What failed.
+        what: &'static str,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+}

@@ -1,0 +1,105 @@
+//! The link to the control plane: it fetches the node's state into the file that the agent follows, and
+//! says what is in force. The agent's loop knows nothing of it but that file and [`Link::tell`].
+
+mod ack;
+mod backoff;
+mod error;
+mod fetch;
+mod received;
+pub mod record;
+mod transport;
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+
+use clap::Args;
+use limiter_api::client::Endpoint;
+use tokio::sync::{Notify, watch};
+
+pub use ack::InForce;
+pub use error::LinkError;
+use fetch::Fetcher;
+pub use record::Record;
+use transport::Transport;
+
+use crate::desired::OriginSpec;
+use crate::place::Place;
+use crate::privilege::{self, Stage};
+
+const CONTROL_HELP: &str =
+    "Follow this control plane instead of the state file: https://HOST, http://127.0.0.1:PORT or unix:/PATH";
+
+/// Where the state comes from.
+#[derive(Args, Clone, Debug, Default)]
+pub struct LinkArgs {
+    /// Follow this control plane instead of the state file.
+    #[arg(long, value_name = "URL", env = "LIMITER_CONTROL", help = CONTROL_HELP)]
+    pub control: Option<Endpoint>,
+    /// File with this node's token.
+    #[arg(long, value_name = "FILE", env = "LIMITER_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+    /// File with the certificate authorities to trust, in PEM form, instead of those of the system.
+    #[arg(long, value_name = "FILE", env = "LIMITER_CA")]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// The link's end in the agent's loop.
+#[derive(Debug)]
+pub struct Link {
+    /// Address of the control plane.
+    pub control: String,
+    told: watch::Sender<InForce>,
+}
+
+impl Link {
+    /// Starts the link on a thread of its own, which may do nothing beyond any process: what it reads
+    /// comes from the network.
+    pub fn start(place: &Place, args: &LinkArgs, endpoint: &Endpoint) -> Result<Self, LinkError> {
+        let control = endpoint.to_string();
+        let mut endpoint = endpoint.clone();
+        if let Some(file) = &args.ca_file {
+            let failed = |error| LinkError::File { file: file.clone(), what: "read", error };
+            endpoint = endpoint.with_authorities(&fs::read(file).map_err(failed)?)?;
+        }
+        let transport = Arc::new(Transport::new(endpoint, args.token_file.clone())?);
+        let record = Record { control: control.clone(), ..Record::default() };
+        let failed = |error| LinkError::File { file: place.control(), what: "written", error };
+        record.keep(place).map_err(failed)?;
+        let told = watch::Sender::new(InForce::default());
+        let receiver = told.subscribe();
+        let fetcher = Fetcher::new(Arc::clone(&transport), place.clone(), record);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(LinkError::Start)?;
+        let thread = thread::Builder::new().name("control".into()).spawn(move || {
+            if let Err(error) = privilege::drop_to(Stage::Nothing) {
+                tracing::warn!(%error, "the link to the control plane keeps its capabilities");
+            }
+            let stale = Notify::new();
+            let reconnects = fetcher.reconnects();
+            runtime.block_on(async {
+                tokio::select! {
+                    () = fetcher.run(&stale) => {}
+                    () = ack::acknowledge(&transport, receiver, reconnects, &stale) => {}
+                }
+            });
+        });
+        thread.map_err(LinkError::Start)?;
+        Ok(Self { control, told })
+    }
+
+    /// Says that nothing is in force, since the first state is refused.
+    pub fn tell_refused(&self, origin: OriginSpec, reason: String) {
+        self.tell(InForce { origin: None, refused: Some((origin, reason)) });
+    }
+
+    /// Says what is in force, which the link passes on.
+    pub fn tell(&self, in_force: InForce) {
+        self.told.send_if_modified(|told| {
+            let is_new = *told != in_force;
+            *told = in_force;
+            is_new
+        });
+    }
+}

@@ -1,0 +1,136 @@
+//! The two calls of an agent, bounded in time and size.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use limiter_api::Problem;
+use limiter_api::agent::{AGENT_VERSION, AgentAck, StateQuery};
+use limiter_api::client::{ClientError, Endpoint, bearer};
+use reqwest::header::AUTHORIZATION;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use tokio::time::timeout;
+
+use super::error::LinkError;
+use crate::desired::{FILE_MAX_BYTES, OriginSpec};
+
+/// How long the control plane may wait for news before it answers.
+pub(super) const WAIT: Duration = Duration::from_secs(30);
+/// How long an answer may take beyond that, and how long each further piece of it.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a whole answer may take, from its first piece.
+const ANSWER: Duration = Duration::from_mins(5);
+/// Longest answer that is no state, bytes.
+const PROBLEM_MAX_BYTES: usize = 64 << 10;
+/// Longest token, bytes.
+const TOKEN_MAX_BYTES: u64 = 4096;
+
+/// A connection to one control plane.
+pub(super) struct Transport {
+    client: Client,
+    endpoint: Endpoint,
+    token_file: Option<PathBuf>,
+}
+
+impl Transport {
+    /// Connects to nobody yet.
+    pub(super) fn new(endpoint: Endpoint, token_file: Option<PathBuf>) -> Result<Self, LinkError> {
+        let builder = endpoint.connector().tcp_keepalive(PATIENCE).user_agent("limiter-agent");
+        let client =
+            builder.build().map_err(|error| ClientError::transport(&endpoint.to_string(), &error))?;
+        Ok(Self { client, endpoint, token_file })
+    }
+
+    /// The answer with a state that is newer than `has`; none where there is none for [`WAIT`].
+    pub(super) async fn fetch(&self, has: Option<&OriginSpec>) -> Result<Option<Vec<u8>>, LinkError> {
+        let query = StateQuery {
+            incarnation: has.map(|origin| origin.incarnation.clone()),
+            revision: has.map_or(0, |origin| origin.revision),
+            wait_s: WAIT.as_secs() as u16,
+        };
+        let request = self.request(Method::GET, "state")?.query(&query);
+        let response = self.send(request, WAIT + PATIENCE).await?;
+        match response.status() {
+            StatusCode::OK => self.body(response, FILE_MAX_BYTES).await.map(Some),
+            StatusCode::NO_CONTENT => Ok(None),
+            _ => Err(self.refused(response).await?),
+        }
+    }
+
+    /// Says what is in force.
+    pub(super) async fn acknowledge(&self, ack: &AgentAck) -> Result<(), LinkError> {
+        let response = self.send(self.request(Method::POST, "ack")?.json(ack), PATIENCE).await?;
+        match response.status() {
+            status if status.is_success() => Ok(()),
+            StatusCode::CONFLICT => Err(LinkError::Conflict),
+            _ => Err(self.refused(response).await?),
+        }
+    }
+
+    /// The token is read for each call, so that a new one needs no restart.
+    fn request(&self, method: Method, call: &str) -> Result<RequestBuilder, LinkError> {
+        let url = self.endpoint.url(&["agent", call])?;
+        let request = self.client.request(method, url).header(AGENT_VERSION, env!("CARGO_PKG_VERSION"));
+        Ok(match &self.token_file {
+            Some(file) => request.header(AUTHORIZATION, bearer(token(file)?.trim())?),
+            None => request,
+        })
+    }
+
+    async fn send(&self, request: RequestBuilder, patience: Duration) -> Result<Response, LinkError> {
+        let sent = timeout(patience, request.send()).await;
+        Ok(sent.map_err(|_| self.silent("answer", patience))?.map_err(|error| self.broken(&error))?)
+    }
+
+    async fn body(&self, response: Response, bytes_max: usize) -> Result<Vec<u8>, LinkError> {
+        let read = timeout(ANSWER, self.pieces(response, bytes_max)).await;
+        read.map_err(|_| self.silent("end of the answer", ANSWER))?
+    }
+
+    async fn pieces(&self, mut response: Response, bytes_max: usize) -> Result<Vec<u8>, LinkError> {
+        let mut body = Vec::new();
+        loop {
+            let piece = timeout(PATIENCE, response.chunk()).await;
+            let piece = piece.map_err(|_| self.silent("further piece of the answer", PATIENCE))?;
+            let Some(piece) = piece.map_err(|error| self.broken(&error))? else { return Ok(body) };
+            // Counted as it is unpacked, so that a small answer cannot become a large one.
+            if body.len() + piece.len() > bytes_max {
+                return Err(self.unexpected(format!("more than {} KiB", bytes_max >> 10)));
+            }
+            body.extend_from_slice(&piece);
+        }
+    }
+
+    /// What the control plane says about why.
+    async fn refused(&self, response: Response) -> Result<LinkError, LinkError> {
+        let status = response.status();
+        let body = self.body(response, PROBLEM_MAX_BYTES).await?;
+        Ok(match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => ClientError::Refused(Box::new(problem)).into(),
+            Err(_) => self.unexpected(format!("status {status}")),
+        })
+    }
+
+    /// An answer that no control plane gives.
+    pub(super) fn unexpected(&self, what: String) -> LinkError {
+        ClientError::Unexpected { url: self.endpoint.to_string(), what }.into()
+    }
+
+    fn broken(&self, error: &reqwest::Error) -> ClientError {
+        ClientError::transport(&self.endpoint.to_string(), error)
+    }
+
+    fn silent(&self, what: &'static str, patience: Duration) -> LinkError {
+        LinkError::Silent { url: self.endpoint.to_string(), what, seconds: patience.as_secs() }
+    }
+}
+
+fn token(file: &Path) -> Result<String, LinkError> {
+    let mut token = String::new();
+    let read =
+        std::fs::File::open(file).and_then(|file| file.take(TOKEN_MAX_BYTES).read_to_string(&mut token));
+    match read {
+        Ok(_) => Ok(token),
+        Err(error) => Err(LinkError::File { file: file.to_owned(), what: "read for its token", error }),
+    }
+}

@@ -1,0 +1,181 @@
+//! What is in force, and how it follows the state and the node.
+
+use std::future::pending;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use sd_notify::NotifyState;
+
+use crate::clock;
+use crate::control::InForce;
+use crate::dataplane::{Maps, Programs};
+use crate::desired::{Desired, OriginSpec};
+use crate::metrics::Rounds;
+use crate::netlink::Netlink;
+use crate::place::Place;
+use crate::reconcile::error::ReconcileError;
+use crate::reconcile::undo::Undo;
+use crate::reconcile::{Node, growth, reconcile};
+use crate::sizing;
+use crate::state::{self, Source};
+use crate::state_watch::StateWatch;
+
+/// What is in force, and what it is put in force with.
+pub(crate) struct Life {
+    place: Place,
+    /// The node.
+    pub(crate) node: Node,
+    desired: Desired,
+    /// For which instant `desired` was put in force.
+    seen_at: Timestamp,
+    /// What was done, for metrics.
+    pub(crate) rounds: Arc<Rounds>,
+}
+
+/// A state that is not put in force.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// Which state of the control plane it is, where it is one.
+    pub(crate) origin: Option<OriginSpec>,
+    /// Why.
+    pub(crate) reason: anyhow::Error,
+}
+
+impl Refused {
+    fn new(origin: Option<&OriginSpec>, reason: impl Into<anyhow::Error>) -> Self {
+        Self { origin: origin.cloned(), reason: reason.into() }
+    }
+}
+
+impl From<state::Refusal> for Refused {
+    fn from(refusal: state::Refusal) -> Self {
+        Self { origin: refusal.origin, reason: refusal.error.into() }
+    }
+}
+
+impl Life {
+    /// Puts the state file in force, or what was last in force where the file is refused: a node that
+    /// starts with a broken file must not run without limits. Then also what is refused.
+    pub(crate) async fn begin(place: &Place) -> Result<(Self, Option<Refused>), Refused> {
+        match Box::pin(Self::from(place, &place.state_file)).await {
+            Ok((life, source)) => match source.note_applied(place) {
+                Ok(()) => Ok((life, None)),
+                Err(error) => {
+                    let reason = anyhow::Error::new(error).context("keeping a copy of the state");
+                    Err(Refused::new(source.desired.origin.as_ref(), reason))
+                }
+            },
+            Err(refused) => match Box::pin(Self::from(place, &place.applied())).await {
+                Ok((life, _)) => Ok((life, Some(refused))),
+                Err(_) => Err(refused),
+            },
+        }
+    }
+
+    async fn from(place: &Place, file: &Path) -> Result<(Self, Source), Refused> {
+        let source = Source::read(file)?;
+        let failed = |reason| Refused::new(source.desired.origin.as_ref(), reason);
+        let node = open(place, &source.desired).await.map_err(failed)?;
+        let (desired, seen_at) = (source.desired.clone(), clock::wall());
+        let mut life = Self { place: place.clone(), node, desired, seen_at, rounds: Arc::default() };
+        life.follow(None).await.map_err(|error| failed(error.into()))?;
+        life.rounds.note(true, true, life.node.actions);
+        Ok((life, source))
+    }
+
+    /// Waits for the next end of a term. One that is seen late, as after a step of the clock, ends the
+    /// wait at once.
+    pub(crate) async fn next_end(&self) {
+        let Some(end) = self.desired.next_end(self.seen_at) else { return pending().await };
+        let left = end.duration_since(clock::wall());
+        tokio::time::sleep(left.try_into().unwrap_or_default()).await;
+    }
+
+    /// Reads the file again and reconciles. A refused file or a failed round leaves the last good state
+    /// in force, and is returned.
+    pub(crate) async fn step(&mut self, file_watch: &StateWatch) -> Option<Refused> {
+        let before = self.node.actions;
+        self.seen_at = clock::wall();
+        match self.round(file_watch).await {
+            Ok(is_changed) => {
+                self.rounds.note(true, is_changed, self.node.actions - before);
+                None
+            }
+            Err(refused) => {
+                let fallback = self.follow(None).await;
+                self.rounds.note(fallback.is_ok(), false, self.node.actions - before);
+                if let Err(error) = fallback {
+                    tracing::error!(%error, "the last good state could not be put in force either");
+                }
+                Some(refused)
+            }
+        }
+    }
+
+    /// One round; true where the file held another state.
+    async fn round(&mut self, file_watch: &StateWatch) -> Result<bool, Refused> {
+        let read = self.read_changed(file_watch)?;
+        let desired = read.as_ref().map(|read| &read.desired);
+        if let Err(error) = self.follow(desired).await {
+            return Err(Refused::new(desired.unwrap_or(&self.desired).origin.as_ref(), error));
+        }
+        let is_changed = read.is_some();
+        let noted = match read {
+            None => state::forget_refusal(&self.place),
+            Some(read) => {
+                let noted = read.note_applied(&self.place);
+                self.desired = read.desired;
+                self.tell_ready();
+                noted
+            }
+        };
+        if let Err(error) = noted {
+            tracing::error!(%error, "keeping a copy of the state");
+        }
+        Ok(is_changed)
+    }
+
+    /// The state file where it changed, unless somebody writes it right now.
+    fn read_changed(&self, file_watch: &StateWatch) -> Result<Option<Source>, Refused> {
+        let source = Source::read_changed(&self.place);
+        // Asked after the reading, so that what was written before it is known.
+        if file_watch.is_being_written() {
+            let file = self.place.state_file.display();
+            let reason = anyhow::anyhow!("{file}: it is being written and is read when that ends");
+            return Err(Refused::new(None, reason));
+        }
+        Ok(source?)
+    }
+
+    /// Puts in force what holds now of `read`, else of the state before.
+    async fn follow(&mut self, read: Option<&Desired>) -> Result<(), ReconcileError> {
+        let desired = state::in_force(&self.place, read.unwrap_or(&self.desired), self.seen_at);
+        reconcile(&mut self.node, &desired).await.map(drop)
+    }
+
+    /// What the control plane is to know.
+    pub(crate) fn in_force(&self, refused: Option<Refused>) -> InForce {
+        let refused = refused.and_then(|refused| Some((refused.origin?, format!("{:#}", refused.reason))));
+        InForce { origin: self.desired.origin.clone(), refused }
+    }
+
+    /// Says that limits hold.
+    pub(crate) fn tell_ready(&self) {
+        let (networks, instances) = (self.desired.networks.len(), self.desired.instances.len());
+        let revision = self.desired.origin.as_ref().map(|origin| origin.revision);
+        tracing::info!(networks, instances, revision, "in force");
+        let status = format!("{networks} networks and {instances} instances in force");
+        let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+    }
+}
+
+async fn open(place: &Place, desired: &Desired) -> anyhow::Result<Node> {
+    let mut netlink = Netlink::open()?;
+    growth::make_room(&place.pins, desired, &mut netlink).await?;
+    let programs = Programs::load(&place.pins, &sizing::sizes(desired))?;
+    let maps = Maps::open(&place.pins)?.context("the maps just pinned are gone")?;
+    let undo = Undo::open(&place.state_dir).context("reading the record for uninstall")?;
+    Ok(Node { maps, programs, netlink, undo, actions: 0 })
+}

@@ -1,0 +1,349 @@
+//! Each operation of the control plane as a method.
+
+use reqwest::Method;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::transport::{LONG_TIMEOUT, Transport};
+use super::{ClientError, Endpoint};
+use crate::params::{
+    AccountChange, Associate, AutoRenew, Bindings, DeleteRules, End, EventQuery, InstanceChange,
+    InstanceQuery, NetworkChange, NetworkQuery, NewAccount, NewInstance, NewNetwork, NewNode, NewPlan,
+    NewRule, NewToken, NewUser, NodeChange, Paging, PlanQuery, Renew, Resize, RuleChange, RuleQuery, SignIn,
+    UserChange,
+};
+use crate::setup::{Applied, Apply, Setup};
+use crate::views::{
+    Account, Event, Instance, Me, Network, Node, Outcome, Page, Plan, Rule, Secret, StatusView, Token, User,
+};
+
+type Answer<T> = Result<T, ClientError>;
+
+/// A control plane and the right to call it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    transport: Transport,
+}
+
+impl Client {
+    /// A client of `endpoint`. Without a token only the local socket and [`Client::sign_in`] answer.
+    pub fn new(endpoint: Endpoint, token: Option<&str>) -> Answer<Self> {
+        Transport::new(endpoint, token).map(|transport| Self { transport })
+    }
+
+    /// The control plane that is called.
+    pub fn endpoint(&self) -> &Endpoint {
+        self.transport.endpoint()
+    }
+
+    /// Signs a user in; the secret is a session.
+    pub async fn sign_in(&self, sign_in: &SignIn) -> Answer<Secret> {
+        self.transport.call(Method::POST, &["sessions"]).body(sign_in).answer().await
+    }
+
+    /// Ends the session whose secret the client has.
+    pub async fn sign_out(&self) -> Answer<()> {
+        self.transport.call(Method::DELETE, &["sessions", "current"]).done().await
+    }
+
+    /// Who calls.
+    pub async fn me(&self) -> Answer<Me> {
+        self.get(&["me"]).await
+    }
+
+    /// The whole at a glance.
+    pub async fn status(&self) -> Answer<StatusView> {
+        self.get(&["status"]).await
+    }
+
+    /// The description of the interface.
+    pub async fn openapi(&self) -> Answer<serde_json::Value> {
+        self.get(&["openapi.json"]).await
+    }
+
+    /// Puts a whole setup in force, or says what that would change.
+    pub async fn apply(&self, apply: &Apply) -> Answer<Applied> {
+        let call = self.transport.call(Method::POST, &["apply"]).body(apply).timeout(LONG_TIMEOUT);
+        call.once().answer().await
+    }
+
+    /// The setup of the caller's account, or of another one for operators.
+    pub async fn export(&self, account: Option<&str>) -> Answer<Setup> {
+        let call = self.transport.call(Method::GET, &["export"]).query(&[("account", account)]);
+        call.timeout(LONG_TIMEOUT).answer().await
+    }
+
+    /// What happened.
+    pub async fn events(&self, query: &EventQuery) -> Answer<Page<Event>> {
+        self.list(&["events"], query).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Answer<T> {
+        self.transport.call(Method::GET, path).answer().await
+    }
+
+    async fn list<T: DeserializeOwned>(&self, path: &[&str], query: &impl Serialize) -> Answer<T> {
+        self.transport.call(Method::GET, path).query(query).answer().await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Answer<T> {
+        self.transport.call(Method::POST, path).body(body).once().answer().await
+    }
+
+    async fn patch<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        change: &impl Serialize,
+        version: Option<u64>,
+    ) -> Answer<T> {
+        self.transport.call(Method::PATCH, path).body(change).if_version(version).once().answer().await
+    }
+
+    async fn delete(&self, path: &[&str]) -> Answer<()> {
+        self.transport.call(Method::DELETE, path).once().done().await
+    }
+}
+
+/// Accounts, people and tokens.
+impl Client {
+    /// Accounts; operators only.
+    pub async fn accounts(&self, paging: &Paging) -> Answer<Page<Account>> {
+        self.list(&["accounts"], paging).await
+    }
+
+    /// One account by id or name.
+    pub async fn account(&self, id: &str) -> Answer<Account> {
+        self.get(&["accounts", id]).await
+    }
+
+    /// Makes an account.
+    pub async fn create_account(&self, new: &NewAccount) -> Answer<Account> {
+        self.post(&["accounts"], new).await
+    }
+
+    /// Changes an account, where `version` is absent or still its version.
+    pub async fn update_account(
+        &self,
+        id: &str,
+        change: &AccountChange,
+        version: Option<u64>,
+    ) -> Answer<Account> {
+        self.patch(&["accounts", id], change, version).await
+    }
+
+    /// People.
+    pub async fn users(&self, paging: &Paging) -> Answer<Page<User>> {
+        self.list(&["users"], paging).await
+    }
+
+    /// One user.
+    pub async fn user(&self, id: &str) -> Answer<User> {
+        self.get(&["users", id]).await
+    }
+
+    /// Makes a user.
+    pub async fn create_user(&self, new: &NewUser) -> Answer<User> {
+        self.post(&["users"], new).await
+    }
+
+    /// Changes a user, where `version` is absent or still its version.
+    pub async fn update_user(&self, id: &str, change: &UserChange, version: Option<u64>) -> Answer<User> {
+        self.patch(&["users", id], change, version).await
+    }
+
+    /// Deletes a user.
+    pub async fn delete_user(&self, id: &str) -> Answer<()> {
+        self.delete(&["users", id]).await
+    }
+
+    /// Tokens, without their secrets.
+    pub async fn tokens(&self, paging: &Paging) -> Answer<Page<Token>> {
+        self.list(&["tokens"], paging).await
+    }
+
+    /// Makes a token. Not repeated after a lost answer: its secret is shown once.
+    pub async fn create_token(&self, new: &NewToken) -> Answer<Secret> {
+        self.transport.call(Method::POST, &["tokens"]).body(new).answer().await
+    }
+
+    /// Deletes a token.
+    pub async fn delete_token(&self, id: &str) -> Answer<()> {
+        self.delete(&["tokens", id]).await
+    }
+
+    /// Gives a token a new secret. Not repeated after a lost answer.
+    pub async fn rotate_token(&self, id: &str) -> Answer<Secret> {
+        self.transport.call(Method::POST, &["tokens", id, "rotate"]).answer().await
+    }
+}
+
+/// Nodes, networks and instances.
+impl Client {
+    /// Nodes; operators only.
+    pub async fn nodes(&self, paging: &Paging) -> Answer<Page<Node>> {
+        self.list(&["nodes"], paging).await
+    }
+
+    /// One node by id or name.
+    pub async fn node(&self, id: &str) -> Answer<Node> {
+        self.get(&["nodes", id]).await
+    }
+
+    /// Makes a node.
+    pub async fn create_node(&self, new: &NewNode) -> Answer<Node> {
+        self.post(&["nodes"], new).await
+    }
+
+    /// Changes a node, also fences or bypasses it.
+    pub async fn update_node(&self, id: &str, change: &NodeChange, version: Option<u64>) -> Answer<Node> {
+        self.patch(&["nodes", id], change, version).await
+    }
+
+    /// Deletes a node.
+    pub async fn delete_node(&self, id: &str) -> Answer<()> {
+        self.delete(&["nodes", id]).await
+    }
+
+    /// Networks.
+    pub async fn networks(&self, query: &NetworkQuery) -> Answer<Page<Network>> {
+        self.list(&["networks"], query).await
+    }
+
+    /// One network.
+    pub async fn network(&self, id: &str) -> Answer<Network> {
+        self.get(&["networks", id]).await
+    }
+
+    /// Makes a network.
+    pub async fn create_network(&self, new: &NewNetwork) -> Answer<Network> {
+        self.post(&["networks"], new).await
+    }
+
+    /// Changes a network, where `version` is absent or still its version.
+    pub async fn update_network(
+        &self,
+        id: &str,
+        change: &NetworkChange,
+        version: Option<u64>,
+    ) -> Answer<Network> {
+        self.patch(&["networks", id], change, version).await
+    }
+
+    /// Deletes a network.
+    pub async fn delete_network(&self, id: &str) -> Answer<()> {
+        self.delete(&["networks", id]).await
+    }
+
+    /// Instances.
+    pub async fn instances(&self, query: &InstanceQuery) -> Answer<Page<Instance>> {
+        self.list(&["instances"], query).await
+    }
+
+    /// One instance.
+    pub async fn instance(&self, id: &str) -> Answer<Instance> {
+        self.get(&["instances", id]).await
+    }
+
+    /// Makes an instance.
+    pub async fn create_instance(&self, new: &NewInstance) -> Answer<Instance> {
+        self.post(&["instances"], new).await
+    }
+
+    /// Changes an instance, where `version` is absent or still its version.
+    pub async fn update_instance(
+        &self,
+        id: &str,
+        change: &InstanceChange,
+        version: Option<u64>,
+    ) -> Answer<Instance> {
+        self.patch(&["instances", id], change, version).await
+    }
+
+    /// Deletes an instance.
+    pub async fn delete_instance(&self, id: &str) -> Answer<()> {
+        self.delete(&["instances", id]).await
+    }
+}
+
+/// Plans and rules.
+impl Client {
+    /// Plans.
+    pub async fn plans(&self, query: &PlanQuery) -> Answer<Page<Plan>> {
+        self.list(&["plans"], query).await
+    }
+
+    /// One plan.
+    pub async fn plan(&self, id: &str) -> Answer<Plan> {
+        self.get(&["plans", id]).await
+    }
+
+    /// Orders a plan.
+    pub async fn create_plan(&self, new: &NewPlan) -> Answer<Plan> {
+        self.post(&["plans"], new).await
+    }
+
+    /// Gives a network the plan.
+    pub async fn associate_plan(&self, id: &str, associate: &Associate) -> Answer<Plan> {
+        self.post(&["plans", id, "associate"], associate).await
+    }
+
+    /// Takes the plan away from its network and purges its rules.
+    pub async fn dissociate_plan(&self, id: &str) -> Answer<Plan> {
+        self.transport.call(Method::POST, &["plans", id, "dissociate"]).once().answer().await
+    }
+
+    /// Changes the peak.
+    pub async fn resize_plan(&self, id: &str, resize: &Resize) -> Answer<Plan> {
+        self.post(&["plans", id, "resize"], resize).await
+    }
+
+    /// Switches automatic renewal.
+    pub async fn auto_renew_plan(&self, id: &str, auto_renew: &AutoRenew) -> Answer<Plan> {
+        self.transport.call(Method::PUT, &["plans", id, "auto-renew"]).body(auto_renew).answer().await
+    }
+
+    /// Renews subscriptions; each has its own outcome.
+    pub async fn renew_plans(&self, renew: &Renew) -> Answer<Vec<Outcome>> {
+        self.post(&["plans", "renew"], renew).await
+    }
+
+    /// Ends subscriptions; each has its own outcome.
+    pub async fn unsubscribe_plans(&self, end: &End) -> Answer<Vec<Outcome>> {
+        self.post(&["plans", "unsubscribe"], end).await
+    }
+
+    /// Deletes plans that are paid as they go; each has its own outcome.
+    pub async fn delete_plans(&self, end: &End) -> Answer<Vec<Outcome>> {
+        self.post(&["plans", "delete"], end).await
+    }
+
+    /// Rules.
+    pub async fn rules(&self, query: &RuleQuery) -> Answer<Page<Rule>> {
+        self.list(&["rules"], query).await
+    }
+
+    /// One rule.
+    pub async fn rule(&self, id: &str) -> Answer<Rule> {
+        self.get(&["rules", id]).await
+    }
+
+    /// Makes a rule.
+    pub async fn create_rule(&self, new: &NewRule) -> Answer<Rule> {
+        self.post(&["rules"], new).await
+    }
+
+    /// Changes a rule, where `version` is absent or still its version.
+    pub async fn update_rule(&self, id: &str, change: &RuleChange, version: Option<u64>) -> Answer<Rule> {
+        self.patch(&["rules", id], change, version).await
+    }
+
+    /// Changes which instances a rule limits.
+    pub async fn bind_rule(&self, id: &str, bindings: &Bindings) -> Answer<Rule> {
+        self.post(&["rules", id, "bindings"], bindings).await
+    }
+
+    /// Deletes rules; all or none.
+    pub async fn delete_rules(&self, delete: &DeleteRules) -> Answer<()> {
+        self.transport.call(Method::POST, &["rules", "delete"]).body(delete).once().done().await
+    }
+}

@@ -1,0 +1,9 @@
+//! The binary against a small control plane in this process: real HTTP over TCP and a Unix socket.
+
+mod access;
+mod list;
+mod plan;
+mod run;
+mod server;
+mod setup;
+mod terminal;

@@ -1,0 +1,173 @@
+//! A change: one serial transaction with its events, its revision and, where asked, its answer kept for a
+//! repeated call.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use limiter_domain::{AccountId, Code, Event, EventKind, Happening, Revision};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::error::refuse;
+use super::{App, AppError, Caller};
+use crate::store::{IdempotencyRecord, Write};
+
+/// A call that changes something.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Who calls.
+    pub caller: Caller,
+    /// The operation, as the scope of `key`: method and path.
+    pub operation: Arc<str>,
+    /// The caller's name for this one call.
+    pub key: Option<Arc<str>>,
+    /// SHA-256 of the input.
+    pub input_hash: [u8; 32],
+    /// The version that the caller has seen.
+    pub expected_version: Option<u64>,
+}
+
+impl Call {
+    /// A call without a key or version.
+    pub fn plain(caller: Caller, operation: &str) -> Self {
+        Self { caller, operation: operation.into(), key: None, input_hash: [0; 32], expected_version: None }
+    }
+
+    /// Refuses what was changed since the caller read it.
+    pub fn check_version(&self, version: u64) -> Result<(), AppError> {
+        match self.expected_version {
+            Some(expected) if expected != version => Err(refuse(
+                Code::VersionConflict,
+                format!("it has version {version}, not {expected}; read it again and repeat the change"),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a call begins with.
+pub enum Begun<T> {
+    /// A new change.
+    New(Box<Change>),
+    /// The same call was answered before.
+    Again(T),
+}
+
+/// An open change; dropped, it never was.
+pub struct Change {
+    /// The transaction.
+    pub tx: Write,
+    /// When it happens.
+    pub now: Timestamp,
+    call: Call,
+    events: Vec<Event>,
+}
+
+impl App {
+    /// Begins a change, or finds the answer of the same call before.
+    pub(super) async fn begin<T: DeserializeOwned>(&self, call: &Call) -> Result<Begun<T>, AppError> {
+        let tx = self.store.write().await?;
+        let now = self.now();
+        if let Some(key) = &call.key
+            && let Some(known) = tx.idempotency(scope(&call.caller), &call.operation, key).await?
+        {
+            if known.request_hash != call.input_hash {
+                return Err(refuse(
+                    Code::IdempotentParameterMismatch,
+                    format!("the idempotency key {key} was used with other input; take a new one"),
+                ));
+            }
+            let answer = serde_json::from_str(&known.response);
+            return answer.map(Begun::Again).map_err(|error| AppError::Broken(error.to_string()));
+        }
+        Ok(Begun::New(Box::new(Change { tx, now, call: call.clone(), events: Vec::new() })))
+    }
+
+    /// Begins a change of our own, which no key repeats.
+    pub(super) async fn begin_own(&self, caller: Caller, operation: &str) -> Result<Change, AppError> {
+        let tx = self.store.write().await?;
+        Ok(Change { tx, now: self.now(), call: Call::plain(caller, operation), events: Vec::new() })
+    }
+}
+
+impl Change {
+    /// The number of this change.
+    pub fn revision(&self) -> Revision {
+        self.tx.revision()
+    }
+
+    /// Notes what happens.
+    pub fn event(&mut self, kind: EventKind, account: Option<&AccountId>, subject: &str, detail: &str) {
+        self.event_at(self.now, kind, account, subject, detail);
+    }
+
+    /// Notes what the domain says that happens.
+    pub fn happened(&mut self, account: Option<&AccountId>, subject: &str, happenings: &[Happening]) {
+        for one in happenings {
+            self.event_at(one.at, one.kind, account, subject, &one.detail);
+        }
+    }
+
+    /// Notes what was due at an instant that may have been missed.
+    pub fn event_at(
+        &mut self,
+        at: Timestamp,
+        kind: EventKind,
+        account: Option<&AccountId>,
+        subject: &str,
+        detail: &str,
+    ) {
+        let caller = &self.call.caller;
+        self.events.push(Event {
+            revision: self.tx.revision(),
+            at,
+            account: account.cloned(),
+            actor: Arc::clone(&caller.actor),
+            request_id: Arc::clone(&caller.request_id),
+            kind,
+            subject: subject.into(),
+            detail: detail.into(),
+        });
+    }
+
+    /// Commits, with the answer kept for a repeated call.
+    pub async fn finish<T: Serialize>(self: Box<Self>, answer: T) -> Result<T, AppError> {
+        if let Some(key) = self.call.key.clone() {
+            let response = serde_json::to_string(&answer).map_err(|e| AppError::Broken(e.to_string()))?;
+            let record = IdempotencyRecord {
+                owner: scope(&self.call.caller).into(),
+                operation: Arc::clone(&self.call.operation),
+                client_token: key,
+                request_hash: self.call.input_hash,
+                response: response.into(),
+                created_at: self.now,
+            };
+            self.tx.put_idempotency(&record).await?;
+        }
+        (*self).commit().await?;
+        Ok(answer)
+    }
+
+    /// Commits.
+    pub async fn commit(mut self) -> Result<Revision, AppError> {
+        let events = std::mem::take(&mut self.events);
+        for event in &events {
+            tracing::info!(
+                kind = event.kind.code(),
+                subject = &*event.subject,
+                actor = &*event.actor,
+                request_id = &*event.request_id,
+                revision = event.revision,
+                detail = &*event.detail,
+                "event"
+            );
+        }
+        self.tx.add_events(&events).await?;
+        Ok(self.tx.commit().await?)
+    }
+}
+
+/// Keys of different callers never meet: those of an account are its own, others by name.
+fn scope(caller: &Caller) -> &str {
+    caller.account.as_ref().map_or(&caller.actor, AccountId::as_str)
+}

@@ -1,0 +1,267 @@
+//! Networks.
+
+use limiter_api::params::{NetworkChange, NetworkQuery, NewNetwork};
+use limiter_api::views;
+use limiter_domain::{Network, NetworkId, NetworkKind, NodeId, network, rule};
+use limiter_state::{Access, UnknownSources};
+
+use super::change::{Begun, Call, Change};
+use super::error::refuse_field;
+use super::{App, AppError, Caller, DEFAULT_REGION, DEFAULT_ZONE, Reach, read, view};
+use crate::store::{InstanceFilter, NetworkFilter, Tx};
+
+/// Whether basic bandwidth comes with a network, as written.
+const KINDS: [bool; 2] = [true, false];
+
+impl App {
+    /// Lists networks.
+    pub async fn networks(
+        &self,
+        caller: &Caller,
+        query: &NetworkQuery,
+    ) -> Result<views::Page<views::Network>, AppError> {
+        let reach = caller.reads()?;
+        let paging = read::paging(query.after.as_deref(), query.limit)?;
+        let tx = self.store.read().await?;
+        let filter = NetworkFilter {
+            account: read::listed(&tx, &reach, query.account.as_deref()).await?,
+            region: query.region.as_deref().map(Into::into),
+            name_contains: query.name.clone(),
+            without_plan: query.without_plan.unwrap_or(false),
+            ..NetworkFilter::default()
+        };
+        let page = tx.networks(&filter, &paging).await?;
+        let mut items = Vec::with_capacity(page.items.len());
+        for network in &page.items {
+            items.push(shown(&tx, network).await?);
+        }
+        Ok(views::Page { items, next: page.next.map(|cursor| cursor.to_string()) })
+    }
+
+    /// Shows a network.
+    pub async fn network(&self, caller: &Caller, id: &str) -> Result<views::Network, AppError> {
+        let reach = caller.reads()?;
+        let tx = self.store.read().await?;
+        shown(&tx, &read::network(&tx, &reach, id).await?).await
+    }
+
+    /// Creates a network.
+    pub async fn create_network(&self, call: &Call, input: NewNetwork) -> Result<views::Network, AppError> {
+        let reach = call.caller.changes()?;
+        let mut change = match self.begin(call).await? {
+            Begun::New(change) => change,
+            Begun::Again(answer) => return Ok(answer),
+        };
+        let network = self.add_network(&mut change, &reach, input).await?;
+        let view = shown(&change.tx, &network).await?;
+        change.finish(view).await
+    }
+
+    /// Creates a network as part of a change.
+    pub(super) async fn add_network(
+        &self,
+        change: &mut Change,
+        reach: &Reach,
+        input: NewNetwork,
+    ) -> Result<Network, AppError> {
+        let kind = read::word("kind", input.kind.as_deref().unwrap_or("shared"), &KINDS, kind_code)?;
+        let account = read::whose(&change.tx, reach, input.account.as_deref()).await?;
+        let nodes = named_nodes(&change.tx, reach, input.nodes.as_deref()).await?;
+        let new = network::NewNetwork {
+            name: input.name,
+            external_id: input.external_id,
+            region: input.region.unwrap_or_else(|| DEFAULT_REGION.to_owned()),
+            zone: input.zone.unwrap_or_else(|| DEFAULT_ZONE.to_owned()),
+            kind: self.kind(reach, kind, input.basic_bps)?,
+            prefixes: input.prefixes,
+            nodes,
+            internet: access(input.internet.as_deref())?.unwrap_or_default(),
+            unknown_sources: unknown_sources(input.unknown_sources.as_deref())?.unwrap_or_default(),
+            observe: input.observe.unwrap_or(false),
+        };
+        let tx = &change.tx;
+        let facts = network::Facts {
+            claims: &read::claims(tx.prefixes_of_zone(&new.region, &new.zone).await?),
+            nodes: &tx.nodes_of_region(&new.region).await?,
+            instances: &[],
+            name_taken: tx.network_by_name(&account, &new.name).await?.is_some(),
+            external_id_taken: match new.external_id.as_deref() {
+                Some(id) => tx.network_by_external_id(&account, id).await?.is_some(),
+                None => false,
+            },
+        };
+        let id = NetworkId::of_random(rand::random());
+        let made = network::create(id, account, &new, facts, change.now, change.revision())?;
+        put(change, made).await
+    }
+
+    /// Changes a network.
+    pub async fn change_network(
+        &self,
+        call: &Call,
+        id: &str,
+        input: NetworkChange,
+    ) -> Result<views::Network, AppError> {
+        let reach = call.caller.changes()?;
+        let mut change = match self.begin(call).await? {
+            Begun::New(change) => change,
+            Begun::Again(answer) => return Ok(answer),
+        };
+        let before = read::network(&change.tx, &reach, id).await?;
+        call.check_version(before.version)?;
+        let network = self.alter_network(&mut change, &reach, &before, input).await?;
+        let view = shown(&change.tx, &network).await?;
+        change.finish(view).await
+    }
+
+    /// Changes a network as part of a change.
+    pub(super) async fn alter_network(
+        &self,
+        change: &mut Change,
+        reach: &Reach,
+        before: &Network,
+        input: NetworkChange,
+    ) -> Result<Network, AppError> {
+        let kind = match input.basic_bps {
+            None => None,
+            Some(_) if before.kind == NetworkKind::Vpc => {
+                let message = "a vpc network has no basic bandwidth; leave it out";
+                return Err(refuse_field(limiter_domain::Code::InvalidParameter, "basic_bps", message));
+            }
+            bps => Some(self.kind(reach, true, bps)?),
+        };
+        let wanted = network::NetworkChange {
+            name: input.name.filter(|name| **name != *before.name),
+            external_id: None,
+            kind,
+            prefixes: input.prefixes,
+            nodes: None,
+            internet: access(input.internet.as_deref())?,
+            unknown_sources: unknown_sources(input.unknown_sources.as_deref())?,
+            observe: input.observe,
+        };
+        let tx = &change.tx;
+        let (claims, instances) = match &wanted.prefixes {
+            None => (limiter_domain::claims::Claims::default(), Vec::new()),
+            Some(_) => (
+                read::claims(tx.prefixes_of_zone(&before.region, &before.zone).await?),
+                tx.all_instances(&instances_of(&before.id)).await?,
+            ),
+        };
+        let facts = network::Facts {
+            claims: &claims,
+            nodes: &[],
+            instances: &instances,
+            name_taken: match &wanted.name {
+                Some(name) => tx.network_by_name(&before.account, name).await?.is_some(),
+                None => false,
+            },
+            external_id_taken: false,
+        };
+        let (now, revision) = (change.now, change.revision());
+        let made = network::update(before, &wanted, facts, now, revision)?;
+        let mut network = put(change, made).await?;
+        if let Some(wanted) = input.default_rule {
+            let plan = change.tx.plan_of_network(&network.id).await?;
+            let rule = match wanted.as_deref() {
+                Some(id) => Some(read::rule(&change.tx, reach, id).await?),
+                None => None,
+            };
+            let made = rule::set_default(&network, plan.as_ref(), rule.as_ref(), now, revision)?;
+            network = put(change, made).await?;
+        }
+        Ok(network)
+    }
+
+    /// Deletes a network; it is gone when no node carries it any more.
+    pub async fn remove_network(&self, call: &Call, id: &str) -> Result<(), AppError> {
+        let reach = call.caller.changes()?;
+        let mut change = match self.begin(call).await? {
+            Begun::New(change) => change,
+            Begun::Again(answer) => return Ok(answer),
+        };
+        let network = read::network(&change.tx, &reach, id).await?;
+        call.check_version(network.version)?;
+        let holder = change.tx.plan_of_network(&network.id).await?.map(|plan| plan.id);
+        let instances = change.tx.count_instances(&instances_of(&network.id)).await? as usize;
+        let (now, revision) = (change.now, change.revision());
+        let made = network::delete(&network, holder.as_ref(), instances, now, revision)?;
+        let network = put(&mut change, made).await?;
+        let nodes = change.tx.nodes_of_region(&network.region).await?;
+        if network::is_gone(&network, &nodes) {
+            change.tx.remove_network(&network.id).await?;
+        }
+        change.finish(()).await
+    }
+
+    fn kind(&self, reach: &Reach, shared: bool, basic_bps: Option<u64>) -> Result<NetworkKind, AppError> {
+        if basic_bps.is_some() && *reach != Reach::All {
+            return Err(AppError::Forbidden("only an operator sets the basic bandwidth of a network".to_owned()));
+        }
+        match (shared, basic_bps) {
+            (true, bps) => Ok(network::shared(bps, self.settings())?),
+            (false, None) => Ok(NetworkKind::Vpc),
+            (false, Some(_)) => {
+                let message = "a vpc network has no basic bandwidth; leave it out, or make it shared";
+                Err(refuse_field(limiter_domain::Code::InvalidParameter, "basic_bps", message))
+            }
+        }
+    }
+}
+
+/// The instances of a network.
+pub(super) fn instances_of(network: &NetworkId) -> InstanceFilter {
+    InstanceFilter { network: Some(network.clone()), ..InstanceFilter::default() }
+}
+
+async fn put(change: &mut Change, made: limiter_domain::Change<Network>) -> Result<Network, AppError> {
+    let mut network = made.value;
+    if made.events.is_empty() {
+        return Ok(network);
+    }
+    network.version += 1;
+    change.tx.put_network(&network).await?;
+    if made.reaches_nodes {
+        change.tx.touch_region(&network.region).await?;
+    }
+    change.happened(Some(&network.account), network.id.as_str(), &made.events);
+    Ok(network)
+}
+
+async fn shown(tx: &Tx, network: &Network) -> Result<views::Network, AppError> {
+    let plan = tx.plan_of_network(&network.id).await?;
+    let instances = tx.count_instances(&instances_of(&network.id)).await?;
+    Ok(view::network(network, plan.as_ref(), instances))
+}
+
+/// Nodes by id or name; which nodes there are is the operator's knowledge.
+async fn named_nodes(
+    tx: &Tx,
+    reach: &Reach,
+    named: Option<&[String]>,
+) -> Result<Option<Vec<NodeId>>, AppError> {
+    let Some(named) = named else { return Ok(None) };
+    if *reach != Reach::All {
+        return Err(AppError::Forbidden("only an operator names the nodes of a network".to_owned()));
+    }
+    read::few("nodes", named, limiter_api::LIST_MAX)?;
+    let mut nodes = Vec::with_capacity(named.len());
+    for text in named {
+        nodes.push(read::node(tx, text).await?.id);
+    }
+    Ok(Some(nodes))
+}
+
+const fn kind_code(shared: bool) -> &'static str {
+    if shared { "shared" } else { "vpc" }
+}
+
+pub(super) fn access(text: Option<&str>) -> Result<Option<Access>, AppError> {
+    let all = [Access::Allow, Access::Deny];
+    text.map(|text| read::word("internet", text, &all, view::access)).transpose()
+}
+
+pub(super) fn unknown_sources(text: Option<&str>) -> Result<Option<UnknownSources>, AppError> {
+    let all = [UnknownSources::Drop, UnknownSources::Budget];
+    text.map(|text| read::word("unknown_sources", text, &all, view::unknown_sources)).transpose()
+}

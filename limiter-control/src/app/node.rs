@@ -1,0 +1,149 @@
+//! Nodes.
+
+use std::sync::Arc;
+
+use limiter_api::params::{NewNode, NodeChange, Paging};
+use limiter_api::views;
+use limiter_domain::{Node, NodeId, NodeInterface, node};
+use limiter_state::{Mode, Policy};
+
+use super::change::{Begun, Call, Change};
+use super::{App, AppError, Caller, DEFAULT_REGION, read, view};
+use crate::store::{NetworkFilter, NodeFilter};
+
+impl App {
+    /// Lists nodes.
+    pub async fn nodes(&self, caller: &Caller, query: &Paging) -> Result<views::Page<views::Node>, AppError> {
+        caller.operates()?;
+        let paging = read::paging(query.after.as_deref(), query.limit)?;
+        let tx = self.store.read().await?;
+        let page = tx.nodes(&NodeFilter::default(), &paging).await?;
+        let mut items = Vec::with_capacity(page.items.len());
+        for node in &page.items {
+            items.push(view::node(node, tx.region_revision(&node.region).await?));
+        }
+        Ok(views::Page { items, next: page.next.map(|cursor| cursor.to_string()) })
+    }
+
+    /// Shows a node.
+    pub async fn node(&self, caller: &Caller, id: &str) -> Result<views::Node, AppError> {
+        caller.operates()?;
+        let tx = self.store.read().await?;
+        let node = read::node(&tx, id).await?;
+        Ok(view::node(&node, tx.region_revision(&node.region).await?))
+    }
+
+    /// Creates a node.
+    pub async fn create_node(&self, call: &Call, input: NewNode) -> Result<views::Node, AppError> {
+        call.caller.operates()?;
+        let new = node::NewNode {
+            name: input.name,
+            region: input.region.unwrap_or_else(|| DEFAULT_REGION.to_owned()),
+            uplinks: input.uplinks,
+            interfaces: interfaces(&input.interfaces)?,
+        };
+        let mut change = match self.begin(call).await? {
+            Begun::New(change) => change,
+            Begun::Again(answer) => return Ok(answer),
+        };
+        let taken = change.tx.node_by_name(&new.name).await?.is_some();
+        let id = NodeId::of_random(rand::random());
+        let made = node::create(id, &new, taken, change.now, change.revision())?;
+        let view = put(&mut change, made).await?;
+        change.finish(view).await
+    }
+
+    /// Changes a node, fences it, or lets everything pass on it.
+    pub async fn change_node(&self, call: &Call, id: &str, input: NodeChange) -> Result<views::Node, AppError> {
+        call.caller.operates()?;
+        let wanted = node::NodeChange {
+            name: input.name,
+            uplinks: input.uplinks,
+            interfaces: input.interfaces.as_deref().map(interfaces).transpose()?,
+            bypass: input.bypass,
+        };
+        let mut change = match self.begin(call).await? {
+            Begun::New(change) => change,
+            Begun::Again(answer) => return Ok(answer),
+        };
+        let before = read::node(&change.tx, id).await?;
+        call.check_version(before.version)?;
+        let taken = match wanted.name.as_deref().filter(|name| *name != &*before.name) {
+            Some(name) => change.tx.node_by_name(name).await?.is_some(),
+            None => false,
+        };
+        let (now, revision) = (change.now, change.revision());
+        let mut made = node::update(&before, &wanted, taken, now, revision)?;
+        if let Some(fenced) = input.fenced {
+            let next = node::set_fenced(&made.value, fenced, now, revision);
+            made.events.extend(next.events);
+            made.reaches_nodes |= next.reaches_nodes;
+            made.value = next.value;
+        }
+        let fences = made.value.fenced && !before.fenced;
+        let region = made.value.region.to_string();
+        let view = put(&mut change, made).await?;
+        let view = change.finish(view).await?;
+        if fences {
+            // Nothing waits for it any more, so what only it held up is done.
+            self.settle_region(call.caller.clone(), &region).await?;
+        }
+        Ok(view)
+    }
+
+    /// Deletes a node.
+    pub async fn remove_node(&self, call: &Call, id: &str) -> Result<(), AppError> {
+        call.caller.operates()?;
+        let mut change = match self.begin(call).await? {
+            Begun::New(change) => change,
+            Begun::Again(answer) => return Ok(answer),
+        };
+        let node = read::node(&change.tx, id).await?;
+        call.check_version(node.version)?;
+        let networks = change.tx.all_networks(&in_region(&node.region)).await?;
+        let events = node::delete(&node, &networks, change.now)?;
+        change.tx.remove_node(&node.id).await?;
+        change.happened(None, node.id.as_str(), &events);
+        change.finish(()).await
+    }
+}
+
+fn in_region(region: &Arc<str>) -> NetworkFilter {
+    NetworkFilter { region: Some(Arc::clone(region)), ..NetworkFilter::default() }
+}
+
+async fn put(change: &mut Change, made: limiter_domain::Change<Node>) -> Result<views::Node, AppError> {
+    let mut node = made.value;
+    if !made.events.is_empty() {
+        node.version += u64::from(node.revision != change.revision() || node.version > 1);
+        change.tx.put_node(&node).await?;
+        change.happened(None, node.id.as_str(), &made.events);
+    }
+    if made.reaches_nodes {
+        change.tx.touch_region(&node.region).await?;
+    }
+    let wanted = change.tx.region_revision(&node.region).await?;
+    Ok(view::node(&node, wanted))
+}
+
+fn interfaces(written: &[views::NodeInterface]) -> Result<Vec<NodeInterface>, AppError> {
+    let modes = [Mode::Auto, Mode::Shape, Mode::Police];
+    let policies = [Policy::Drop, Policy::Pass];
+    let mut read = Vec::with_capacity(written.len());
+    for (index, interface) in written.iter().enumerate() {
+        let field = |name: &str| format!("interfaces[{index}].{name}");
+        read.push(NodeInterface {
+            pattern: interface.pattern.clone(),
+            zone: interface.zone.as_str().into(),
+            mode: read::word(&field("mode"), &interface.mode, &modes, view::mode_code)?,
+            observe: interface.observe,
+            foreign_sources: read::word(
+                &field("foreign_sources"),
+                &interface.foreign_sources,
+                &policies,
+                view::policy_code,
+            )?,
+        });
+    }
+    Ok(read)
+}

@@ -1,0 +1,137 @@
+//! What a step of a plan writes, and steps that nobody calls for: what is due, and what nodes acknowledge.
+
+use std::sync::Arc;
+
+use limiter_domain::acknowledge::{acknowledged, is_acknowledged, settle};
+use limiter_domain::{Code, EventKind, Network, NetworkStatus, Plan, Status, Step, network, schedule};
+
+use super::change::Change;
+use super::{App, AppError, Caller, Reach, read};
+use crate::store::NetworkFilter;
+
+/// Most plans that are worked in one round.
+const ROUND_MAX: u64 = 1000;
+
+impl App {
+    /// Writes a step: the plan, its rules where they are purged, events, and a new state for nodes.
+    pub(super) async fn take(&self, change: &mut Change, step: Step) -> Result<Plan, AppError> {
+        let network = match &step.plan.network {
+            Some(id) => change.tx.network(id).await?,
+            None => None,
+        };
+        let nodes = change.tx.nodes_of_region(&step.plan.region).await?;
+        let (now, revision) = (change.now, change.revision());
+        let step = settle(step, network.as_ref(), &nodes, self.settings(), now, revision);
+        if step.events.is_empty() {
+            return Ok(step.plan);
+        }
+        let plan = step.plan;
+        if step.purge_rules {
+            purge(change, &plan, network).await?;
+        }
+        change.tx.put_plan(&plan, schedule::next_due(&plan, self.settings())).await?;
+        if step.reaches_nodes {
+            change.tx.touch_region(&plan.region).await?;
+        }
+        change.happened(Some(&plan.account), plan.id.as_str(), &step.events);
+        Ok(plan)
+    }
+
+    /// A plan with everything done that was due, so that nothing is decided by a state that is over.
+    pub(super) async fn current(
+        &self,
+        change: &mut Change,
+        reach: &Reach,
+        id: &str,
+    ) -> Result<Plan, AppError> {
+        let plan = read::plan(&change.tx, reach, id).await?;
+        let (now, revision) = (change.now, change.revision());
+        let Some(step) = schedule::catch_up(&plan, self.settings(), now, revision) else { return Ok(plan) };
+        let plan = self.take(change, step).await?;
+        if plan.status == Status::Released {
+            return Err(read::missing(Code::PlanNotFound, "plan", id));
+        }
+        Ok(plan)
+    }
+
+    /// Works every plan that something is due for; gives their number.
+    pub async fn work_due(&self) -> Result<usize, AppError> {
+        let due = self.store.read().await?.plans_due(self.now(), ROUND_MAX).await?;
+        for plan in &due {
+            let mut change = self.begin_own(self.scheduler(), "schedule").await?;
+            // Another control plane may have worked it since it was listed.
+            let Some(plan) = change.tx.plan(&plan.id).await? else { continue };
+            let (now, revision) = (change.now, change.revision());
+            let Some(step) = schedule::catch_up(&plan, self.settings(), now, revision) else { continue };
+            self.take(&mut change, step).await?;
+            change.commit().await?;
+        }
+        Ok(due.len())
+    }
+
+    /// Completes what the nodes of `region` have all acknowledged.
+    pub(super) async fn settle_region(&self, caller: Caller, region: &str) -> Result<(), AppError> {
+        let waiting = self.store.read().await?.plans_waiting(region).await?;
+        for plan in &waiting {
+            let mut change = self.begin_own(caller.clone(), "acknowledge").await?;
+            // Another acknowledgement may have completed it since it was listed.
+            let Some(plan) = change.tx.plan(&plan.id).await? else { continue };
+            let network = match &plan.network {
+                Some(id) => change.tx.network(id).await?,
+                None => None,
+            };
+            let nodes = change.tx.nodes_of_region(region).await?;
+            if !is_acknowledged(&plan, network.as_ref(), &nodes) {
+                continue;
+            }
+            let (now, revision) = (change.now, change.revision());
+            if let Some(step) = acknowledged(&plan, self.settings(), now, revision) {
+                self.take(&mut change, step).await?;
+                change.commit().await?;
+            }
+        }
+        self.forget_networks(caller, region).await
+    }
+
+    /// Forgets deleted networks that no node carries any more.
+    async fn forget_networks(&self, caller: Caller, region: &str) -> Result<(), AppError> {
+        let filter = NetworkFilter {
+            region: Some(region.into()),
+            status: Some(NetworkStatus::Deleting),
+            ..NetworkFilter::default()
+        };
+        let deleted = self.store.read().await?.all_networks(&filter).await?;
+        if deleted.is_empty() {
+            return Ok(());
+        }
+        let change = self.begin_own(caller, "forget").await?;
+        let nodes = change.tx.nodes_of_region(region).await?;
+        for network in &deleted {
+            if network::is_gone(network, &nodes) {
+                change.tx.remove_network(&network.id).await?;
+            }
+        }
+        change.commit().await?;
+        Ok(())
+    }
+
+    fn scheduler(&self) -> Caller {
+        Caller::system("scheduler", Arc::from(format!("due-{}", self.now().as_microsecond())))
+    }
+}
+
+/// Removes every rule of a plan, every binding to one, and a default rule that is one of them.
+async fn purge(change: &mut Change, plan: &Plan, network: Option<Network>) -> Result<(), AppError> {
+    for (rule, _) in change.tx.rules_of_plan(&plan.id).await? {
+        change.event(EventKind::RulePurged, Some(&plan.account), rule.id.as_str(), &rule.name);
+    }
+    if let Some(mut network) = network.filter(|network| network.status == NetworkStatus::Active)
+        && network.default_rule.take().is_some()
+    {
+        network.version += 1;
+        change.tx.put_network(&network).await?;
+    }
+    change.tx.unbind_plan(&plan.id).await?;
+    change.tx.remove_rules_of_plan(&plan.id).await?;
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! What the program can be told to do.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::{fs, io};
+
+use anyhow::{Context as _, bail};
+use jiff::Timestamp;
+use limiter_api::params::NewUser;
+use limiter_domain::Settings;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::{App, Call, Caller, Clock};
+use crate::args::{Cli, Command, RunArgs};
+use crate::serve::Doors;
+use crate::store::Store;
+use crate::{http, jobs, secret};
+
+/// Does what `cli` says.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    if matches!(cli.command, Command::Openapi) {
+        println!("{}", http::openapi().to_pretty_json()?);
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Run(args) => serve(&cli.database, &args).await,
+            Command::Operator { name, password_file } => {
+                operator(&cli.database, name, password_file.as_deref()).await
+            }
+            Command::Backup { file } => backup(&cli.database, &file).await,
+            Command::Restored => restored(&cli.database).await,
+            Command::Openapi => Ok(()),
+        }
+    })
+}
+
+async fn serve(database: &str, args: &RunArgs) -> anyhow::Result<()> {
+    log(args.log_json);
+    let doors = Doors::bind(args).await?;
+    let settings =
+        Settings { billing_utc_offset_hours: args.billing_utc_offset_hours, ..Settings::default() };
+    let store = open(database).await?;
+    let app = App::new(store, settings, Clock::system());
+    tracing::info!(address = ?doors.address(), socket = args.socket, "serving");
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let work = tokio::spawn(jobs::work(app.clone()));
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    };
+    let served = doors.serve(http::router(app), stop).await;
+    work.abort();
+    served
+}
+
+async fn open(database: &str) -> anyhow::Result<Store> {
+    if let Some(folder) = database.strip_prefix("sqlite:").and_then(|path| Path::new(path).parent()) {
+        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    }
+    Ok(Store::open(database, Timestamp::now()).await?)
+}
+
+/// The first operator: whoever may open the database may make one.
+async fn operator(database: &str, name: String, password_file: Option<&Path>) -> anyhow::Result<()> {
+    let (password, made) = match password_file {
+        Some(file) => {
+            let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+            (text.trim_end_matches('\n').to_owned(), false)
+        }
+        None => (secret::new_token().0, true),
+    };
+    let app = App::new(open(database).await?, Settings::default(), Clock::system());
+    let caller = Caller::system("local", Arc::from("operator"));
+    let user = NewUser { name, password: password.clone(), role: "operator".to_owned(), account: None };
+    let user = app.create_user(&Call::plain(caller, "operator"), user).await?;
+    eprintln!("operator {} may sign in", user.name);
+    if made {
+        println!("{password}");
+    }
+    Ok(())
+}
+
+async fn backup(database: &str, file: &Path) -> anyhow::Result<()> {
+    if file.exists() {
+        bail!("{} is there already; name a new file", file.display());
+    }
+    Store::open(database, Timestamp::now()).await?.backup(file).await?;
+    eprintln!("{} holds a copy; once it is in place, `limiter-control restored` tells nodes", file.display());
+    Ok(())
+}
+
+async fn restored(database: &str) -> anyhow::Result<()> {
+    let incarnation = Store::open(database, Timestamp::now()).await?.renew_incarnation().await?;
+    eprintln!("the database is {incarnation} now; every node fetches its whole state");
+    Ok(())
+}
+
+fn log(json: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn,sea_orm=warn"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    if json { builder.json().init() } else { builder.init() }
+}

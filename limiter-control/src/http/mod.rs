@@ -1,0 +1,114 @@
+//! HTTP: routes, who calls, what was sent, and errors as problem details.
+
+mod accounts;
+mod agent;
+mod answer;
+mod caller;
+mod events;
+mod input;
+mod instances;
+mod networks;
+mod nodes;
+mod plans;
+mod problem;
+mod request;
+mod rules;
+mod sessions;
+mod setup;
+mod tokens;
+mod users;
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::from_fn;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::timeout::TimeoutLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use caller::Local;
+
+use crate::app::App;
+
+/// Largest body of a call, in bytes.
+const BODY_MAX_BYTES: usize = 1 << 20;
+
+/// Largest body of a whole setup, in bytes.
+const SETUP_MAX_BYTES: usize = 64 << 20;
+
+/// A call that takes longer is given up; agents that wait for news may take longer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Every route over `app`.
+pub fn router(app: App) -> Router {
+    let (routes, _) = routes().split_for_parts();
+    let waiting = agent::routes();
+    routes
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
+        .merge(waiting)
+        .fallback(problem::no_route)
+        .method_not_allowed_fallback(problem::no_method)
+        .with_state(app)
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+        .layer(CompressionLayer::new())
+        .layer(from_fn(request::named))
+}
+
+/// The description of every route, as `openapi/limiter.json` holds it.
+pub fn openapi() -> OpenApi {
+    let (_, mut document) = routes().split_for_parts();
+    document.info.title = "limiter".to_owned();
+    document.info.description = Some("Networks, instances, bandwidth plans and speed limit rules.".to_owned());
+    document.info.license = None;
+    problem::describe(&mut document);
+    document
+}
+
+fn routes() -> OpenApiRouter<App> {
+    let setup = OpenApiRouter::new()
+        .routes(routes!(setup::apply))
+        .layer(DefaultBodyLimit::max(SETUP_MAX_BYTES));
+    let v1 = OpenApiRouter::new()
+        .routes(routes!(sessions::sign_in))
+        .routes(routes!(sessions::sign_out))
+        .routes(routes!(sessions::me))
+        .routes(routes!(events::status))
+        .routes(routes!(events::list))
+        .routes(routes!(accounts::list, accounts::create))
+        .routes(routes!(accounts::show, accounts::change))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::show, users::change, users::remove))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(tokens::rotate))
+        .routes(routes!(nodes::list, nodes::create))
+        .routes(routes!(nodes::show, nodes::change, nodes::remove))
+        .routes(routes!(networks::list, networks::create))
+        .routes(routes!(networks::show, networks::change, networks::remove))
+        .routes(routes!(instances::list, instances::create))
+        .routes(routes!(instances::show, instances::change, instances::remove))
+        .routes(routes!(plans::list, plans::create))
+        .routes(routes!(plans::show))
+        .routes(routes!(plans::associate))
+        .routes(routes!(plans::dissociate))
+        .routes(routes!(plans::resize))
+        .routes(routes!(plans::auto_renew))
+        .routes(routes!(plans::renew))
+        .routes(routes!(plans::unsubscribe))
+        .routes(routes!(plans::delete))
+        .routes(routes!(rules::list, rules::create))
+        .routes(routes!(rules::show, rules::change))
+        .routes(routes!(rules::bindings))
+        .routes(routes!(rules::delete))
+        .routes(routes!(setup::export))
+        .routes(routes!(agent::ack))
+        .routes(routes!(events::openapi_document))
+        .merge(setup);
+    OpenApiRouter::new().nest("/v1", v1)
+}

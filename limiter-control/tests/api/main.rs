@@ -1,0 +1,9 @@
+//! The API as a caller sees it: over HTTP's own types, on a real database, with a clock of the test.
+
+mod codes;
+mod input;
+mod life;
+mod matrix;
+mod rights;
+mod setups;
+mod world;

@@ -1,0 +1,88 @@
+//! Whole setups: applied, applied again, exported, pruned.
+
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+fn setup(down: &str) -> Value {
+    json!({"networks": [{
+        "name": "office",
+        "prefixes": ["10.5.0.0/24"],
+        "plan": {"pay": "pay_as_you_go", "peak": "50Mbps"},
+        "rules": [{"name": "slow", "up": "2Mbps", "down": down}],
+        "instances": [
+            {"name": "a", "addresses": ["10.5.0.2"], "rule": "slow"},
+            {"name": "b", "addresses": ["10.5.0.3"]},
+        ],
+    }]})
+}
+
+async fn apply(world: &World, setup: Value, other: Value) -> Value {
+    let mut body = json!({"setup": setup});
+    body.as_object_mut().expect("an object").extend(other.as_object().expect("an object").clone());
+    world.acme_post("/apply", body).await.good().body
+}
+
+#[tokio::test]
+async fn a_setup_is_applied_and_then_there_is_nothing_to_do() {
+    let world = World::new().await;
+    let dry = apply(&world, setup("1Mbps"), json!({"dry_run": true})).await;
+    assert_eq!(dry["changes"].as_array().map(Vec::len), Some(4), "{dry}");
+    let page = world.acme_get("/networks").await.good();
+    assert_eq!(page.body["items"], json!([]), "a dry run made something");
+    let first = apply(&world, setup("1Mbps"), json!({})).await;
+    assert_eq!(first["waits_for"].as_array().map(Vec::len), Some(1), "{first}");
+    world.agent_applies().await;
+    let second = apply(&world, setup("1Mbps"), json!({})).await;
+    let kinds: Vec<_> = second["changes"].as_array().expect("changes").iter().map(|it| &it["kind"]).collect();
+    assert_eq!(kinds, ["rule", "binding"], "{second}");
+    let third = apply(&world, setup("1Mbps"), json!({})).await;
+    assert_eq!(third, json!({"changes": []}));
+    let changed = apply(&world, setup("3Mbps"), json!({})).await;
+    assert_eq!(changed["changes"][0]["detail"], "down 1Mbps -> 3Mbps", "{changed}");
+    let state = world.agent_applies().await;
+    assert_eq!(state["rules"][0]["down"], "3Mbps");
+}
+
+#[tokio::test]
+async fn what_is_exported_changes_nothing_when_it_is_applied() {
+    let world = World::new().await;
+    apply(&world, setup("1Mbps"), json!({})).await;
+    world.agent_applies().await;
+    apply(&world, setup("1Mbps"), json!({})).await;
+    let exported = world.acme_get("/export").await.good().body;
+    assert_eq!(exported["networks"][0]["instances"][0]["rule"], "slow");
+    assert_eq!(apply(&world, exported, json!({"prune": true})).await, json!({"changes": []}));
+}
+
+#[tokio::test]
+async fn what_is_not_named_goes_when_asked() {
+    let world = World::new().await;
+    apply(&world, setup("1Mbps"), json!({})).await;
+    world.agent_applies().await;
+    apply(&world, setup("1Mbps"), json!({})).await;
+    let mut less = setup("1Mbps");
+    less["networks"][0]["instances"] = json!([{"name": "c", "addresses": ["10.5.0.2"]}]);
+    less["networks"][0]["rules"] = json!([]);
+    let pruned = apply(&world, less, json!({"prune": true})).await;
+    let done: Vec<_> = pruned["changes"]
+        .as_array()
+        .expect("changes")
+        .iter()
+        .map(|it| {
+            format!("{} {}", it["action"].as_str().expect("action"), it["name"].as_str().expect("name"))
+        })
+        .collect();
+    assert_eq!(done, ["delete office/a", "delete office/b", "create office/c", "delete office/slow"]);
+}
+
+#[tokio::test]
+async fn one_wrong_place_leaves_everything_as_it_was() {
+    let world = World::new().await;
+    let mut wrong = setup("1Mbps");
+    wrong["networks"][0]["instances"][1]["addresses"] = json!(["10.6.0.3"]);
+    let answer = world.acme_post("/apply", json!({"setup": wrong})).await.refused(409, "AddressConflict");
+    assert_eq!(answer.text("field"), "setup.networks[0].instances[1].addresses[0]");
+    let page = world.acme_get("/networks").await.good();
+    assert_eq!(page.body["items"], json!([]));
+}

@@ -1,0 +1,89 @@
+//! What nodes have acknowledged, and what that completes.
+
+use jiff::Timestamp;
+
+use crate::{EventKind, Network, Node, OperationKind, Plan, Revision, Settings, Status, Step, order};
+
+/// True where `node` carries `network`.
+pub fn carries(node: &Node, network: &Network) -> bool {
+    node.region == network.region
+        && node.interfaces.iter().any(|interface| interface.zone == network.zone)
+        && network.nodes.as_ref().is_none_or(|nodes| nodes.contains(&node.id))
+}
+
+/// True where some node carries `network` and is not fenced.
+pub fn has_node(network: &Network, nodes: &[Node]) -> bool {
+    carriers(network, nodes).next().is_some()
+}
+
+/// True where every node that carries `network` and is not fenced has acknowledged `generation`.
+pub fn reached(network: &Network, nodes: &[Node], generation: Revision) -> bool {
+    carriers(network, nodes).all(|node| node.acked_revision >= generation)
+}
+
+/// True where nothing waits for nodes any more. `network` is the one that `plan` holds.
+///
+/// An end needs no node: where none carries the network, none has to let go. A beginning needs one.
+pub fn is_acknowledged(plan: &Plan, network: Option<&Network>, nodes: &[Node]) -> bool {
+    let Some(network) = network else { return true };
+    let begins = plan.operation.as_ref().is_some_and(|operation| operation.kind.begins());
+    (!begins || has_node(network, nodes)) && reached(network, nodes, plan.generation)
+}
+
+/// Completes what waited for nodes, once [`is_acknowledged`] says so: T04, T08, T11, T13 and T23.
+/// [`None`]: nothing waited.
+pub fn acknowledged(plan: &Plan, settings: &Settings, now: Timestamp, revision: Revision) -> Option<Step> {
+    let mut next = plan.clone();
+    next.applied_peak = plan.peak;
+    let network = plan.network.as_ref().map(ToString::to_string).unwrap_or_default();
+    let Some(operation) = next.operation.take() else {
+        let waited = plan.applied_peak != plan.peak;
+        let detail = format!("peak {} -> {} in force", plan.applied_peak, plan.peak);
+        return waited.then(|| Step::of(plan, next, revision).with(now, EventKind::PlanResized, detail));
+    };
+    let (status, event) = match operation.kind {
+        OperationKind::Provision | OperationKind::Associate => (Status::InUse, EventKind::PlanInUse),
+        OperationKind::Dissociate => (Status::NotAssociated, EventKind::PlanNotAssociated),
+        OperationKind::Release => (Status::Released, EventKind::PlanReleased),
+    };
+    next.status = status;
+    if !operation.kind.begins() {
+        next.network = None;
+    }
+    if operation.kind == OperationKind::Provision {
+        order::provision(&mut next, settings, now);
+    }
+    Some(Step::of(plan, next, revision).with(now, event, format!("network {network}")))
+}
+
+/// `step`, and what it completes at once because no node has to acknowledge it.
+pub fn settle(
+    step: Step,
+    network: Option<&Network>,
+    nodes: &[Node],
+    settings: &Settings,
+    now: Timestamp,
+    revision: Revision,
+) -> Step {
+    if !is_acknowledged(&step.plan, network, nodes) {
+        return step;
+    }
+    match acknowledged(&step.plan, settings, now, revision) {
+        Some(next) => step.then(next),
+        None => step,
+    }
+}
+
+impl OperationKind {
+    /// True for work that gives a network to a plan.
+    pub(crate) const fn begins(self) -> bool {
+        match self {
+            Self::Provision | Self::Associate => true,
+            Self::Dissociate | Self::Release => false,
+        }
+    }
+}
+
+fn carriers<'a>(network: &'a Network, nodes: &'a [Node]) -> impl Iterator<Item = &'a Node> {
+    nodes.iter().filter(move |node| !node.fenced && carries(node, network))
+}
