@@ -10,7 +10,12 @@ use clap::{Args, Parser, Subcommand};
 #[command(name = "limiter-control", version, about, arg_required_else_help = true)]
 pub struct Cli {
     /// The database: `sqlite:/PATH` or `postgres://USER@HOST/NAME`.
-    #[arg(long, global = true, default_value = "sqlite:/var/lib/limiter-control/limiter.db", env = "LIMITER_DATABASE")]
+    #[arg(
+        long,
+        global = true,
+        default_value = "sqlite:/var/lib/limiter-control/limiter.db",
+        env = "LIMITER_DATABASE"
+    )]
     pub database: String,
     /// What to do.
     #[command(subcommand)]
@@ -72,6 +77,7 @@ fn listen(text: &str) -> Result<Listen, String> {
     if text == "off" {
         return Ok(Listen(None));
     }
-    let address = text.parse().map_err(|_| "write ADDRESS:PORT or off, for example 127.0.0.1:9440".to_owned())?;
+    let address =
+        text.parse().map_err(|_| "write ADDRESS:PORT or off, for example 127.0.0.1:9440".to_owned())?;
     Ok(Listen(Some(address)))
 }

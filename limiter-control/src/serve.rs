@@ -130,7 +130,9 @@ impl Tls {
 
 fn tcp(address: SocketAddr, encrypted: bool) -> anyhow::Result<TcpListener> {
     if !encrypted && !address.ip().is_loopback() {
-        bail!("{address} is no loopback address, where tokens would be read on the way; add --tls-cert and --tls-key");
+        bail!(
+            "{address} is no loopback address, where tokens would be read on the way; add --tls-cert and --tls-key"
+        );
     }
     let listener = TcpListener::bind(address)
         .with_context(|| format!("listening on {address}; choose another with --listen, or off"))?;

@@ -43,7 +43,8 @@ impl App {
 
     async fn newer(&self, id: &NodeId, has: Option<Revision>) -> Result<Option<AgentState>, AppError> {
         let tx = self.store.read().await?;
-        let node = tx.node(id).await?.ok_or_else(|| read::missing(Code::NodeNotFound, "node", id.as_str()))?;
+        let node =
+            tx.node(id).await?.ok_or_else(|| read::missing(Code::NodeNotFound, "node", id.as_str()))?;
         let revision = tx.region_revision(&node.region).await?;
         if has.is_some_and(|has| has >= revision) {
             return Ok(None);

@@ -5,8 +5,8 @@ use limiter_api::views;
 
 use limiter_domain::{Code, EventKind};
 
-use super::{App, AppError, Caller, read, view};
 use super::error::refuse_field;
+use super::{App, AppError, Caller, read, view};
 use crate::store::{EventFilter, EventOrder};
 
 impl App {
@@ -26,7 +26,9 @@ impl App {
             from: query.from,
             until: query.to,
         };
-        Ok(read::page(tx.events(&filter, EventOrder::OldestFirst, &paging).await?, |event| view::event(&event)))
+        Ok(read::page(tx.events(&filter, EventOrder::OldestFirst, &paging).await?, |event| {
+            view::event(&event)
+        }))
     }
 }
 
@@ -40,7 +42,8 @@ fn kinds(text: Option<&str>) -> Result<Vec<EventKind>, AppError> {
         .filter(|kind| kind.code() == text || group && kind.code().starts_with(text))
         .collect();
     if kinds.is_empty() {
-        let message = format!("{text:?} is no kind of event; write one such as plan.in_use, or plan. for all");
+        let message =
+            format!("{text:?} is no kind of event; write one such as plan.in_use, or plan. for all");
         return Err(refuse_field(Code::InvalidParameter, "kind", message));
     }
     Ok(kinds)

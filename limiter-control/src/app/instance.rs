@@ -45,7 +45,11 @@ impl App {
     }
 
     /// Creates an instance.
-    pub async fn create_instance(&self, call: &Call, input: NewInstance) -> Result<views::Instance, AppError> {
+    pub async fn create_instance(
+        &self,
+        call: &Call,
+        input: NewInstance,
+    ) -> Result<views::Instance, AppError> {
         let reach = call.caller.changes()?;
         let mut change = match self.begin(call).await? {
             Begun::New(change) => change,

@@ -196,7 +196,9 @@ impl App {
 
     fn kind(&self, reach: &Reach, shared: bool, basic_bps: Option<u64>) -> Result<NetworkKind, AppError> {
         if basic_bps.is_some() && *reach != Reach::All {
-            return Err(AppError::Forbidden("only an operator sets the basic bandwidth of a network".to_owned()));
+            return Err(AppError::Forbidden(
+                "only an operator sets the basic bandwidth of a network".to_owned(),
+            ));
         }
         match (shared, basic_bps) {
             (true, bps) => Ok(network::shared(bps, self.settings())?),

@@ -54,7 +54,12 @@ impl App {
     }
 
     /// Changes a node, fences it, or lets everything pass on it.
-    pub async fn change_node(&self, call: &Call, id: &str, input: NodeChange) -> Result<views::Node, AppError> {
+    pub async fn change_node(
+        &self,
+        call: &Call,
+        id: &str,
+        input: NodeChange,
+    ) -> Result<views::Node, AppError> {
         call.caller.operates()?;
         let wanted = node::NodeChange {
             name: input.name,

@@ -3,7 +3,10 @@
 use limiter_api::params::{Associate, AutoRenew, NewPlan, PlanQuery, Resize};
 use limiter_api::views;
 use limiter_domain::price::Amount;
-use limiter_domain::{AccountId, Network, NetworkId, Plan, PlanId, Status, Step, acknowledge, association, order, renewal, resize};
+use limiter_domain::{
+    AccountId, Network, NetworkId, Plan, PlanId, Status, Step, acknowledge, association, order, renewal,
+    resize,
+};
 
 use super::change::{Begun, Call, Change};
 use super::{App, AppError, Caller, Reach, read, view};
@@ -55,7 +58,8 @@ impl App {
     pub async fn create_plan(&self, call: &Call, input: NewPlan) -> Result<views::Plan, AppError> {
         let reach = call.caller.changes()?;
         let pay = read::word("pay", &input.pay, &view::PAYS, view::pay_code)?;
-        let charge = input.charge.as_deref().unwrap_or(view::charge_code(limiter_domain::Charge::ByBandwidth));
+        let charge =
+            input.charge.as_deref().unwrap_or(view::charge_code(limiter_domain::Charge::ByBandwidth));
         let charge = read::word("charge", charge, &view::CHARGES, view::charge_code)?;
         let duration = input.duration.as_deref().map(order::duration).transpose()?;
         let mut change = match self.begin(call).await? {

@@ -27,9 +27,11 @@ pub(super) async fn whose(tx: &Tx, reach: &Reach, named: Option<&str>) -> Result
     match (reach, named) {
         (_, Some(text)) => Ok(account(tx, reach, text).await?.id),
         (Reach::Account(own), None) => Ok(own.clone()),
-        (Reach::All, None) => {
-            Err(refuse_field(Code::MissingParameter, "account", "name the account that it is for, by id or name"))
-        }
+        (Reach::All, None) => Err(refuse_field(
+            Code::MissingParameter,
+            "account",
+            "name the account that it is for, by id or name",
+        )),
     }
 }
 
@@ -107,7 +109,8 @@ pub(super) fn paging(after: Option<&str>, limit: Option<usize>) -> Result<Paging
         return Err(refuse_field(Code::InvalidParameter, "limit", message));
     }
     let after = after.map(|text| {
-        text.parse().map_err(|error| refuse_field(Code::InvalidParameter, "after", format!("{text:?} {error}")))
+        text.parse()
+            .map_err(|error| refuse_field(Code::InvalidParameter, "after", format!("{text:?} {error}")))
     });
     Ok(Paging { after: after.transpose()?, limit })
 }
@@ -144,9 +147,11 @@ pub(super) fn word<T: Copy>(
 pub(super) fn few(field: &str, ids: &[String], most: usize) -> Result<(), AppError> {
     match ids.len() {
         0 => Err(refuse_field(Code::MissingParameter, field, "name at least one")),
-        len if len > most => {
-            Err(refuse_field(Code::TooManyIds, field, format!("{len} are too many; name at most {most} in a call")))
-        }
+        len if len > most => Err(refuse_field(
+            Code::TooManyIds,
+            field,
+            format!("{len} are too many; name at most {most} in a call"),
+        )),
         _ => Ok(()),
     }
 }

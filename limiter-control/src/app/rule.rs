@@ -60,7 +60,12 @@ impl App {
     }
 
     /// Changes the name or the limits of a rule.
-    pub async fn change_rule(&self, call: &Call, id: &str, input: RuleChange) -> Result<views::Rule, AppError> {
+    pub async fn change_rule(
+        &self,
+        call: &Call,
+        id: &str,
+        input: RuleChange,
+    ) -> Result<views::Rule, AppError> {
         let reach = call.caller.changes()?;
         let mut change = match self.begin(call).await? {
             Begun::New(change) => change,
@@ -179,11 +184,7 @@ impl App {
     }
 }
 
-async fn put(
-    change: &mut Change,
-    plan: &Plan,
-    made: limiter_domain::Change<Rule>,
-) -> Result<Rule, AppError> {
+async fn put(change: &mut Change, plan: &Plan, made: limiter_domain::Change<Rule>) -> Result<Rule, AppError> {
     let mut rule = made.value;
     if made.events.is_empty() {
         return Ok(rule);
@@ -204,7 +205,9 @@ async fn rebind(
 ) -> Result<(), AppError> {
     for made in made {
         let network = change.tx.network(&made.value.network).await?;
-        let Some(network) = network else { return Err(AppError::Broken("an instance without a network".to_owned())) };
+        let Some(network) = network else {
+            return Err(AppError::Broken("an instance without a network".to_owned()));
+        };
         instance::put(change, &network, made).await?;
     }
     change.tx.touch_region(&plan.region).await?;

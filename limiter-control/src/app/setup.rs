@@ -7,8 +7,8 @@ use limiter_api::setup::{
     Applied, Apply, Setup, SetupChange, SetupInstance, SetupNetwork, SetupPlan, SetupRule,
 };
 use limiter_domain::{
-    AccountId, Business, Code, Instance, InstanceId, Network, NetworkKind, Plan, Rule, Status, order, renewal,
-    resize, rule,
+    AccountId, Business, Code, Instance, InstanceId, Network, NetworkKind, Plan, Rule, Status, order,
+    renewal, resize, rule,
 };
 use limiter_state::address::show as show_address;
 use limiter_state::{Access, Rate};
@@ -70,7 +70,9 @@ impl App {
             for network in &page.items {
                 let plan = tx.plan_of_network(&network.id).await?;
                 let rules = match &plan {
-                    Some(plan) => tx.rules_of_plan(&plan.id).await?.into_iter().map(|(rule, _)| rule).collect(),
+                    Some(plan) => {
+                        tx.rules_of_plan(&plan.id).await?.into_iter().map(|(rule, _)| rule).collect()
+                    }
                     None => Vec::new(),
                 };
                 let instances = tx.all_instances(&network::instances_of(&network.id)).await?;
@@ -132,8 +134,7 @@ impl Applying<'_> {
         fixed("kind", wanted.kind.as_deref(), kind(&before))?;
         let prefixes: Vec<String> = before.prefixes.iter().map(ToString::to_string).collect();
         let wanted_access = network::access(wanted.internet.as_deref())?.unwrap_or_default();
-        let wanted_unknown =
-            network::unknown_sources(wanted.unknown_sources.as_deref())?.unwrap_or_default();
+        let wanted_unknown = network::unknown_sources(wanted.unknown_sources.as_deref())?.unwrap_or_default();
         let changed = NetworkChange {
             name: Some(wanted.name.clone()),
             prefixes: (!same_list(&prefixes, &wanted.prefixes)).then(|| wanted.prefixes.clone()),
@@ -266,7 +267,11 @@ impl Applying<'_> {
         Ok(one)
     }
 
-    async fn rules(&mut self, wanted: &SetupNetwork, plan: &Plan) -> Result<BTreeMap<String, Rule>, AppError> {
+    async fn rules(
+        &mut self,
+        wanted: &SetupNetwork,
+        plan: &Plan,
+    ) -> Result<BTreeMap<String, Rule>, AppError> {
         let there = self.change.tx.rules_of_plan(&plan.id).await?;
         let mut rules: BTreeMap<String, Rule> =
             there.into_iter().map(|(rule, _)| (rule.name.to_string(), rule)).collect();
@@ -288,7 +293,12 @@ impl Applying<'_> {
         Ok(rules)
     }
 
-    async fn rule(&mut self, plan: &Plan, setup: &SetupRule, before: Option<&Rule>) -> Result<Rule, AppError> {
+    async fn rule(
+        &mut self,
+        plan: &Plan,
+        setup: &SetupRule,
+        before: Option<&Rule>,
+    ) -> Result<Rule, AppError> {
         let (up_bps, down_bps) = (Some(setup.up.bps()), Some(setup.down.bps()));
         match before {
             None => {
@@ -405,9 +415,8 @@ fn kind(network: &Network) -> &'static str {
 }
 
 fn network_difference(before: &Network, after: &Network) -> String {
-    let list = |network: &Network| {
-        network.prefixes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    };
+    let list =
+        |network: &Network| network.prefixes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     differences(&[
         ("name", before.name.to_string(), after.name.to_string()),
         ("prefixes", list(before), list(after)),
@@ -438,7 +447,10 @@ fn rate_difference(before: &Rule, after: &Rule) -> String {
 
 fn differences(fields: &[(&str, String, String)]) -> String {
     let changed = fields.iter().filter(|(_, before, after)| before != after);
-    changed.map(|(field, before, after)| format!("{field} {before} -> {after}")).collect::<Vec<_>>().join(", ")
+    changed
+        .map(|(field, before, after)| format!("{field} {before} -> {after}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn exported(network: &Network, plan: Option<&Plan>, rules: &[Rule], instances: &[Instance]) -> SetupNetwork {

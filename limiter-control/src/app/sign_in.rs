@@ -22,7 +22,8 @@ impl App {
         let user = self.store.read().await?.user_by_name(&input.user).await?;
         let hash = user.as_ref().map(|user| user.password_hash.to_string());
         let right = secret::is_password(input.password, hash).await;
-        let refused = AppError::Unauthenticated("the name or the password is wrong, or the user is switched off");
+        let refused =
+            AppError::Unauthenticated("the name or the password is wrong, or the user is switched off");
         let Some(user) = user.filter(|user| right && user.enabled) else { return Err(refused) };
         let caller = Caller {
             actor: format!("user {}", user.name).into(),
@@ -70,13 +71,13 @@ impl App {
 
     /// Who shows `secret`.
     pub async fn caller(&self, secret: &str, request_id: Arc<str>) -> Result<Caller, AppError> {
-        let refused = AppError::Unauthenticated("the token is not known, was revoked or has ended; sign in again");
+        let refused =
+            AppError::Unauthenticated("the token is not known, was revoked or has ended; sign in again");
         let tx = self.store.read().await?;
         let hash = secret::hash_token(secret);
         let token = tx.token_by_hash(&hash).await?.filter(|token| secret::is_same(&token.hash, &hash));
-        let live = |token: &Token| {
-            token.revoked_at.is_none() && token.expires_at.is_none_or(|end| self.now() < end)
-        };
+        let live =
+            |token: &Token| token.revoked_at.is_none() && token.expires_at.is_none_or(|end| self.now() < end);
         let Some(token) = token.filter(live) else { return Err(refused) };
         if let Some(account) = &token.account
             && tx.account(account).await?.is_none_or(|account| !account.enabled)

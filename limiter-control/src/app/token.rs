@@ -13,7 +13,11 @@ use crate::store::TokenFilter;
 
 impl App {
     /// Lists tokens that are not sessions: all for operators, those of the account for customers.
-    pub async fn tokens(&self, caller: &Caller, query: &Paging) -> Result<views::Page<views::Token>, AppError> {
+    pub async fn tokens(
+        &self,
+        caller: &Caller,
+        query: &Paging,
+    ) -> Result<views::Page<views::Token>, AppError> {
         let account = own(caller.changes()?);
         let paging = read::paging(query.after.as_deref(), query.limit)?;
         let tx = self.store.read().await?;
@@ -31,15 +35,17 @@ impl App {
         let reach = call.caller.changes()?;
         let name = name::check("name", &input.name)?;
         let role = role_of(&input.role).ok_or_else(|| {
-            let message = format!(
-                "{:?} is no role; write operator, customer, viewer, accountant or agent",
-                input.role
-            );
+            let message =
+                format!("{:?} is no role; write operator, customer, viewer, accountant or agent", input.role);
             refuse_field(Code::InvalidParameter, "role", message)
         })?;
         let mut change = self.begin_secret(call).await?;
         if input.expires_at.is_some_and(|at| at <= change.now) {
-            return Err(refuse_field(Code::InvalidParameter, "expires_at", "the token would have ended already"));
+            return Err(refuse_field(
+                Code::InvalidParameter,
+                "expires_at",
+                "the token would have ended already",
+            ));
         }
         let account = match &reach {
             Reach::All => user::account_of(&change, role, input.account.as_deref()).await?,
@@ -50,7 +56,8 @@ impl App {
                 Some(own.clone())
             }
             Reach::Account(_) => {
-                let message = format!("a customer makes tokens of customers and viewers, not of {}", role_code(role));
+                let message =
+                    format!("a customer makes tokens of customers and viewers, not of {}", role_code(role));
                 return Err(AppError::Forbidden(message));
             }
         };

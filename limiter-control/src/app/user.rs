@@ -131,7 +131,8 @@ async fn find(tx: &crate::store::Tx, text: &str) -> Result<User, AppError> {
 
 fn role(text: &str) -> Result<Role, AppError> {
     role_of(text).filter(|role| *role != Role::Agent).ok_or_else(|| {
-        let message = format!("{text:?} is no role of a user; write operator, customer, viewer or accountant");
+        let message =
+            format!("{text:?} is no role of a user; write operator, customer, viewer or accountant");
         refuse_field(Code::InvalidParameter, "role", message)
     })
 }
@@ -140,8 +141,7 @@ fn check_password(password: &str) -> Result<(), AppError> {
     if PASSWORD_CHARS.contains(&password.chars().count()) {
         return Ok(());
     }
-    let message =
-        format!("a password has {} to {} characters", PASSWORD_CHARS.start(), PASSWORD_CHARS.end());
+    let message = format!("a password has {} to {} characters", PASSWORD_CHARS.start(), PASSWORD_CHARS.end());
     Err(refuse_field(Code::InvalidParameter, "password", message))
 }
 

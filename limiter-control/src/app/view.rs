@@ -2,8 +2,8 @@
 
 use limiter_api::views;
 use limiter_domain::{
-    Account, Business, Charge, Event, Instance, Network, NetworkKind, NetworkMode, NetworkStatus, Node, NodeInterface,
-    OperationKind, Pay, Plan, Rule, Status, Token, User,
+    Account, Business, Charge, Event, Instance, Network, NetworkKind, NetworkMode, NetworkStatus, Node,
+    NodeInterface, OperationKind, Pay, Plan, Rule, Status, Token, User,
 };
 use limiter_state::address::show as show_address;
 use limiter_state::{Access, Mode, Policy, UnknownSources};

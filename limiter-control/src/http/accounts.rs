@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use limiter_api::params::{AccountChange, NewAccount, Paging};
-use limiter_api::views::{Page, Account};
+use limiter_api::views::{Account, Page};
 
 use super::answer::{Created, Tagged};
 use super::input::{Asked, Changing};

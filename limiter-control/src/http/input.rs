@@ -67,7 +67,8 @@ async fn call(parts: &mut Parts, app: &App) -> Result<Call, Error> {
     let caller = Caller::from_request_parts(parts, app).await?;
     let key = parts.headers.get(IDEMPOTENCY_KEY).map(|value| {
         let key = value.to_str().ok().filter(|key| (1..=KEY_MAX_BYTES).contains(&key.len()));
-        key.map(Into::into).ok_or_else(|| invalid(IDEMPOTENCY_KEY, "write 1 to 64 ASCII characters".to_owned()))
+        key.map(Into::into)
+            .ok_or_else(|| invalid(IDEMPOTENCY_KEY, "write 1 to 64 ASCII characters".to_owned()))
     });
     let version = parts.headers.get(header::IF_MATCH).map(|value| {
         let text = value.to_str().ok().map(|text| text.trim_matches('"'));

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use limiter_api::params::{InstanceChange, InstanceQuery, NewInstance};
-use limiter_api::views::{Page, Instance};
+use limiter_api::views::{Instance, Page};
 
 use super::answer::{Created, Tagged};
 use super::input::{Asked, Bare, Changing};

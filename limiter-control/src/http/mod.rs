@@ -64,16 +64,16 @@ pub fn router(app: App) -> Router {
 pub fn openapi() -> OpenApi {
     let (_, mut document) = routes().split_for_parts();
     document.info.title = "limiter".to_owned();
-    document.info.description = Some("Networks, instances, bandwidth plans and speed limit rules.".to_owned());
+    document.info.description =
+        Some("Networks, instances, bandwidth plans and speed limit rules.".to_owned());
     document.info.license = None;
     problem::describe(&mut document);
     document
 }
 
 fn routes() -> OpenApiRouter<App> {
-    let setup = OpenApiRouter::new()
-        .routes(routes!(setup::apply))
-        .layer(DefaultBodyLimit::max(SETUP_MAX_BYTES));
+    let setup =
+        OpenApiRouter::new().routes(routes!(setup::apply)).layer(DefaultBodyLimit::max(SETUP_MAX_BYTES));
     let v1 = OpenApiRouter::new()
         .routes(routes!(sessions::sign_in))
         .routes(routes!(sessions::sign_out))

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use limiter_api::params::{NetworkChange, NetworkQuery, NewNetwork};
-use limiter_api::views::{Page, Network};
+use limiter_api::views::{Network, Page};
 
 use super::answer::{Created, Tagged};
 use super::input::{Asked, Bare, Changing};

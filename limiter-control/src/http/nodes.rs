@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use limiter_api::params::{NewNode, NodeChange, Paging};
-use limiter_api::views::{Page, Node};
+use limiter_api::views::{Node, Page};
 
 use super::answer::{Created, Tagged};
 use super::input::{Asked, Bare, Changing};

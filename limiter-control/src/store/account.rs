@@ -110,6 +110,6 @@ impl Tx {
 impl Write {
     /// Inserts an account or replaces it whole.
     pub async fn put_account(&self, account: &Account) -> Result<(), StoreError> {
-        self.put_rows::<Entity>([Row::of(account)], &[]).await
+        self.put_rows::<Entity>(vec![Row::of(account)], &[]).await
     }
 }

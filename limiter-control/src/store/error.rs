@@ -153,6 +153,11 @@ impl From<SqlxError> for StoreError {
 }
 
 impl StoreError {
+    /// True where the same call may succeed later, with nothing changed in what is asked.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Busy | Self::Full | Self::ReadOnly | Self::Unreachable { .. })
+    }
+
     /// A row that this program could not have written.
     pub(super) fn corrupt(table: &str, id: &str, column: &str) -> Self {
         Self::Broken(format!("column {column} of {table} {id} holds no valid value"))

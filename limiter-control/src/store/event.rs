@@ -159,6 +159,6 @@ impl Write {
             number,
             ..Row::of(event)
         });
-        self.put_rows::<Entity>(rows, &[]).await
+        self.put_rows::<Entity>(rows.collect(), &[]).await
     }
 }

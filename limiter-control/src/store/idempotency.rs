@@ -95,7 +95,7 @@ impl Tx {
 impl Write {
     /// Keeps an answer.
     pub async fn put_idempotency(&self, record: &IdempotencyRecord) -> Result<(), StoreError> {
-        self.put_rows::<Entity>([Row::of(record)], &[]).await
+        self.put_rows::<Entity>(vec![Row::of(record)], &[]).await
     }
 
     /// Removes the answers that were given before `until`; gives their number.

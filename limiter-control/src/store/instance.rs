@@ -201,7 +201,7 @@ impl Write {
 
     /// As [`Write::put_instance`], for many with distinct identities.
     pub async fn put_instances(&self, instances: &[Instance]) -> Result<(), StoreError> {
-        self.put_rows::<Entity>(instances.iter().map(Row::of), &[]).await
+        self.put_rows::<Entity>(instances.iter().map(Row::of).collect(), &[]).await
     }
 
     /// Removes an instance; false where there is none.

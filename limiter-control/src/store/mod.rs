@@ -89,6 +89,14 @@ impl Store {
         &self.inner.incarnation
     }
 
+    /// The engine's name, `sqlite` or `postgres`.
+    pub fn engine(&self) -> &'static str {
+        match self.inner.location {
+            Location::Sqlite(_) => "sqlite",
+            Location::Postgres(_) => "postgres",
+        }
+    }
+
     /// An unchanging view of what is committed.
     pub async fn read(&self) -> Result<Read, StoreError> {
         let readers = &self.inner.connections.readers;

@@ -11,6 +11,7 @@ use sea_orm::{
 use super::code::Code;
 use super::error::StoreError;
 use super::page::{Page, Paging};
+use super::plan;
 use super::row::{Aged, Row};
 use super::tx::{Tx, Write};
 use super::value::{self, Reader};
@@ -121,13 +122,17 @@ pub struct NetworkFilter {
     pub zone: Option<Arc<str>>,
     /// In this status.
     pub status: Option<NetworkStatus>,
+    /// Only those that no plan holds.
+    pub without_plan: bool,
     /// Part of the name, in either case.
     pub name_contains: Option<String>,
 }
 
 impl NetworkFilter {
     fn query(&self) -> Select<Entity> {
+        let without_plan = self.without_plan.then(plan::networks_held);
         Entity::find()
+            .apply_if(without_plan, |query, held| query.filter(Column::Id.not_in_subquery(held)))
             .apply_if(self.account.as_ref(), |query, id| query.filter(Column::AccountId.eq(id.as_str())))
             .apply_if(self.region.as_deref(), |query, region| query.filter(Column::Region.eq(region)))
             .apply_if(self.zone.as_deref(), |query, zone| query.filter(Column::Zone.eq(zone)))
@@ -217,7 +222,7 @@ impl Write {
 
     /// As [`Write::put_network`], for many with distinct identities.
     pub async fn put_networks(&self, networks: &[Network]) -> Result<(), StoreError> {
-        self.put_rows::<Entity>(networks.iter().map(Row::of), &[]).await
+        self.put_rows::<Entity>(networks.iter().map(Row::of).collect(), &[]).await
     }
 
     /// Removes a network; false where there is none. Refused while it has instances or a plan

@@ -33,6 +33,7 @@ pub(super) mod row {
         pub uplinks: String,
         pub interfaces: String,
         pub fenced: bool,
+        pub bypass: bool,
         pub acked_revision: i64,
         pub acked_us: Option<i64>,
         pub problem: Option<String>,
@@ -98,6 +99,7 @@ impl Row for row::Model {
             uplinks: value::json(&node.uplinks),
             interfaces: value::json(&interfaces),
             fenced: node.fenced,
+            bypass: node.bypass,
             acked_revision: value::number(node.acked_revision),
             acked_us: value::micros_of(node.acked_at),
             problem: value::text(node.problem.as_ref()),
@@ -120,6 +122,7 @@ impl Row for row::Model {
             uplinks: read.json("uplinks", &self.uplinks)?,
             interfaces: interfaces.collect::<Result<_, _>>()?,
             fenced: self.fenced,
+            bypass: self.bypass,
             acked_revision: read.number("acked_revision", self.acked_revision)?,
             acked_at: read.time_if("acked_us", self.acked_us)?,
             problem: self.problem.map(Into::into),
@@ -239,7 +242,7 @@ impl Write {
     /// Inserts a node, or replaces it but for what its agent reports: [`Write::note_seen`] and
     /// [`Write::note_ack`] alone change that.
     pub async fn put_node(&self, node: &Node) -> Result<(), StoreError> {
-        self.put_rows::<Entity>([Row::of(node)], &REPORTED).await
+        self.put_rows::<Entity>(vec![Row::of(node)], &REPORTED).await
     }
 
     /// Removes a node with its tokens; false where there is none.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use limiter_domain::{AccountId, Duration, NetworkId, Operation, Plan, PlanId, Slice, Status};
+use limiter_domain::{AccountId, Business, Duration, NetworkId, Operation, Pay, Plan, PlanId, Slice, Status};
+use sea_orm::sea_query::{Query, SelectStatement};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
 
 use super::code::Code;
@@ -161,6 +162,8 @@ pub struct PlanFilter {
     pub region: Option<Arc<str>>,
     /// In one of these statuses.
     pub statuses: Vec<Status>,
+    /// Paid this way.
+    pub pay: Option<Pay>,
     /// That holds this network.
     pub network: Option<NetworkId>,
     /// Part of the external identity, in either case.
@@ -174,11 +177,19 @@ impl PlanFilter {
             .apply_if(self.account.as_ref(), |query, id| query.filter(Column::AccountId.eq(id.as_str())))
             .apply_if(self.region.as_deref(), |query, region| query.filter(Column::Region.eq(region)))
             .apply_if(statuses, |query, statuses| query.filter(Column::Status.is_in(statuses)))
+            .apply_if(self.pay, |query, pay| query.filter(Column::Pay.eq(pay.code())))
             .apply_if(self.network.as_ref(), |query, id| query.filter(Column::NetworkId.eq(id.as_str())))
             .apply_if(self.external_id_contains.as_deref(), |query, part| {
                 query.filter(value::contains(Column::ExternalId, part))
             })
     }
+}
+
+/// Identities of the networks that a plan holds.
+pub(super) fn networks_held() -> SelectStatement {
+    let mut query = Query::select();
+    query.column(Column::NetworkId).from(Entity).and_where(Column::NetworkId.is_not_null());
+    query
 }
 
 impl Tx {
@@ -223,6 +234,27 @@ impl Tx {
         self.count(filter.query()).await
     }
 
+    /// How many plans of an account, or of all, are in each state.
+    pub async fn count_plans_by_state(
+        &self,
+        account: Option<&AccountId>,
+    ) -> Result<Vec<(Status, Business, u64)>, StoreError> {
+        let query = Entity::find()
+            .select_only()
+            .columns([Column::Status, Column::Business])
+            .column_as(Column::Id.count(), "plans")
+            .apply_if(account, |query, id| query.filter(Column::AccountId.eq(id.as_str())))
+            .group_by(Column::Status)
+            .group_by(Column::Business);
+        let rows: Vec<(String, String, i64)> =
+            self.checked(query.into_tuple().all(self.connection()).await)?;
+        let read = Reader::new("plans", "of some state");
+        let parse = |(status, business, count): &(String, String, i64)| {
+            Ok((read.code("status", status)?, read.code("business", business)?, count.unsigned_abs()))
+        };
+        rows.iter().map(parse).collect()
+    }
+
     /// Plans with scheduled work due at `now`, the longest due first, at most `limit`.
     pub async fn plans_due(&self, now: Timestamp, limit: u64) -> Result<Vec<Plan>, StoreError> {
         let due = Entity::find().filter(Column::DueUs.lte(value::micros(now)));
@@ -250,18 +282,16 @@ impl Tx {
 impl Write {
     /// Inserts a plan or replaces it whole; its next scheduled work is due at `due_at`.
     pub async fn put_plan(&self, plan: &Plan, due_at: Option<Timestamp>) -> Result<(), StoreError> {
-        self.put_plans([(plan, due_at)]).await
+        self.put_plans(&[(plan, due_at)]).await
     }
 
     /// As [`Write::put_plan`], for many with distinct identities.
-    pub async fn put_plans(
-        &self,
-        plans: impl IntoIterator<Item = (&Plan, Option<Timestamp>)>,
-    ) -> Result<(), StoreError> {
-        let rows = plans
-            .into_iter()
-            .map(|(plan, due_at)| row::Model { due_us: value::micros_of(due_at), ..Row::of(plan) });
-        self.put_rows::<Entity>(rows, &[]).await
+    pub async fn put_plans(&self, plans: &[(&Plan, Option<Timestamp>)]) -> Result<(), StoreError> {
+        let rows = plans.iter().map(|&(plan, due_at)| {
+            let due_us = value::micros_of(due_at);
+            row::Model { due_us, ..Row::of(plan) }
+        });
+        self.put_rows::<Entity>(rows.collect(), &[]).await
     }
 
     /// Removes a plan; false where there is none. Refused while it has rules

@@ -56,6 +56,6 @@ impl Tx {
 impl Write {
     /// Nodes of this region have something new: its revision becomes that of this transaction.
     pub async fn touch_region(&self, region: &str) -> Result<(), StoreError> {
-        self.put_rows::<Entity>([Row::of(&(region.to_owned(), self.revision()))], &[]).await
+        self.put_rows::<Entity>(vec![Row::of(&(region.to_owned(), self.revision()))], &[]).await
     }
 }

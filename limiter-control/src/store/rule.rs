@@ -180,7 +180,7 @@ impl Write {
 
     /// As [`Write::put_rule`], for many with distinct identities.
     pub async fn put_rules(&self, rules: &[Rule]) -> Result<(), StoreError> {
-        self.put_rows::<Entity>(rules.iter().map(Row::of), &[]).await
+        self.put_rows::<Entity>(rules.iter().map(Row::of).collect(), &[]).await
     }
 
     /// Removes a rule; false where there is none. Refused while instances are bound to it

@@ -133,7 +133,7 @@ impl Tx {
 impl Write {
     /// Inserts a token or replaces it whole.
     pub async fn put_token(&self, token: &Token) -> Result<(), StoreError> {
-        self.put_rows::<Entity>([Row::of(token)], &[]).await
+        self.put_rows::<Entity>(vec![Row::of(token)], &[]).await
     }
 
     /// Removes a token; false where there is none.

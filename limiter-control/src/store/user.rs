@@ -121,7 +121,7 @@ impl Tx {
 impl Write {
     /// Inserts a user or replaces it whole.
     pub async fn put_user(&self, user: &User) -> Result<(), StoreError> {
-        self.put_rows::<Entity>([Row::of(user)], &[]).await
+        self.put_rows::<Entity>(vec![Row::of(user)], &[]).await
     }
 
     /// Removes a user with all its tokens; false where there is none.

@@ -140,6 +140,7 @@ fn nodes(c: &Columns) -> TableCreateStatement {
             c.text("uplinks"),
             c.text("interfaces"),
             flag("fenced"),
+            flag("bypass"),
             number("acked_revision"),
             number_or_null("acked_us"),
             c.text_or_null("problem"),
