@@ -99,7 +99,7 @@ async fn backup(database: &str, file: &Path) -> anyhow::Result<()> {
 }
 
 async fn restored(database: &str) -> anyhow::Result<()> {
-    let incarnation = Store::open(database, Timestamp::now()).await?.renew_incarnation().await?;
+    let incarnation = Store::renew_incarnation(database, Timestamp::now()).await?;
     eprintln!("the database is {incarnation} now; every node fetches its whole state");
     Ok(())
 }

@@ -46,7 +46,7 @@ impl Call {
 }
 
 /// What a call begins with.
-pub enum Begun<T> {
+pub(super) enum Begun<T> {
     /// A new change.
     New(Box<Change>),
     /// The same call was answered before.
@@ -54,11 +54,11 @@ pub enum Begun<T> {
 }
 
 /// An open change; dropped, it never was.
-pub struct Change {
+pub(super) struct Change {
     /// The transaction.
-    pub tx: Write,
+    pub(super) tx: Write,
     /// When it happens.
-    pub now: Timestamp,
+    pub(super) now: Timestamp,
     call: Call,
     events: Vec<Event>,
 }
@@ -92,24 +92,30 @@ impl App {
 
 impl Change {
     /// The number of this change.
-    pub fn revision(&self) -> Revision {
+    pub(super) fn revision(&self) -> Revision {
         self.tx.revision()
     }
 
     /// Notes what happens.
-    pub fn event(&mut self, kind: EventKind, account: Option<&AccountId>, subject: &str, detail: &str) {
+    pub(super) fn event(
+        &mut self,
+        kind: EventKind,
+        account: Option<&AccountId>,
+        subject: &str,
+        detail: &str,
+    ) {
         self.event_at(self.now, kind, account, subject, detail);
     }
 
     /// Notes what the domain says that happens.
-    pub fn happened(&mut self, account: Option<&AccountId>, subject: &str, happenings: &[Happening]) {
+    pub(super) fn happened(&mut self, account: Option<&AccountId>, subject: &str, happenings: &[Happening]) {
         for one in happenings {
             self.event_at(one.at, one.kind, account, subject, &one.detail);
         }
     }
 
     /// Notes what was due at an instant that may have been missed.
-    pub fn event_at(
+    pub(super) fn event_at(
         &mut self,
         at: Timestamp,
         kind: EventKind,
@@ -131,7 +137,7 @@ impl Change {
     }
 
     /// Commits, with the answer kept for a repeated call.
-    pub async fn finish<T: Serialize>(self: Box<Self>, answer: T) -> Result<T, AppError> {
+    pub(super) async fn finish<T: Serialize>(self: Box<Self>, answer: T) -> Result<T, AppError> {
         if let Some(key) = self.call.key.clone() {
             let response = serde_json::to_string(&answer).map_err(|e| AppError::Broken(e.to_string()))?;
             let record = IdempotencyRecord {
@@ -149,7 +155,7 @@ impl Change {
     }
 
     /// Commits.
-    pub async fn commit(mut self) -> Result<Revision, AppError> {
+    pub(super) async fn commit(mut self) -> Result<Revision, AppError> {
         let events = std::mem::take(&mut self.events);
         for event in &events {
             tracing::info!(

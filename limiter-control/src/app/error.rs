@@ -25,11 +25,11 @@ pub enum AppError {
 }
 
 /// A refusal with this code.
-pub fn refuse(code: Code, message: impl Into<String>) -> AppError {
+pub(super) fn refuse(code: Code, message: impl Into<String>) -> AppError {
     AppError::Refused(Refusal { code, field: None, message: message.into() })
 }
 
 /// A refusal of a field of the input.
-pub fn refuse_field(code: Code, field: &str, message: impl Into<String>) -> AppError {
+pub(super) fn refuse_field(code: Code, field: &str, message: impl Into<String>) -> AppError {
     AppError::Refused(Refusal { code, field: Some(field.to_owned()), message: message.into() })
 }

@@ -32,6 +32,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use caller::Local;
+pub use problem::Error;
 
 use crate::app::App;
 

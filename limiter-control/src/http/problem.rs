@@ -18,7 +18,7 @@ pub(super) type Answer<T> = Result<T, Error>;
 
 /// An error on its way to the caller.
 #[derive(Debug)]
-pub(super) struct Error(Problem);
+pub struct Error(Problem);
 
 impl Error {
     /// A request that no operation was asked for.

@@ -5,12 +5,13 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sea_orm::sqlx::{self, Connection};
 
 use super::engine::Location;
 use super::error::StoreError;
-use super::{Store, installation};
+use super::{Store, installation, migration};
 
 impl Store {
     /// Copies the database into the new file `path`, while it is in use. A store opened on the copy has an
@@ -34,11 +35,13 @@ impl Store {
         copied
     }
 
-    /// Gives a restored copy an incarnation of its own, which it returns: every node takes its state anew,
-    /// and acknowledgements of the database it was copied from count no more. Other clones of this store
-    /// go on with the old one: call it before anything else, and open the database again.
-    pub async fn renew_incarnation(self) -> Result<String, StoreError> {
-        Ok(installation::renew_now(&self.inner.connections.writer).await?.incarnation)
+    /// Gives the database at `url`, which is a restored copy, a new incarnation: every node takes its state
+    /// anew. No store may be open on it.
+    pub async fn renew_incarnation(url: &str, now: Timestamp) -> Result<String, StoreError> {
+        let connections = url.parse::<Location>()?.connect()?;
+        migration::migrate(&connections.writer).await?;
+        installation::ensure(&connections.writer, now).await?;
+        Ok(installation::renew_now(&connections.writer).await?.incarnation)
     }
 }
 

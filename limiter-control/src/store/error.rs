@@ -153,7 +153,7 @@ impl From<SqlxError> for StoreError {
 }
 
 impl StoreError {
-    /// True where the same call may succeed later, with nothing changed in what is asked.
+    /// Whether it ends by itself, or by what its text says, so that the same call may succeed later.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Busy | Self::Full | Self::ReadOnly | Self::Unreachable { .. })
     }

@@ -159,6 +159,7 @@ impl Write {
             number,
             ..Row::of(event)
         });
-        self.put_rows::<Entity>(rows.collect(), &[]).await
+        let rows = rows.collect();
+        self.put_rows::<Entity>(rows, &[]).await
     }
 }

@@ -89,11 +89,11 @@ impl Store {
         &self.inner.incarnation
     }
 
-    /// The engine's name, `sqlite` or `postgres`.
+    /// `sqlite` or `postgres`.
     pub fn engine(&self) -> &'static str {
-        match self.inner.location {
-            Location::Sqlite(_) => "sqlite",
-            Location::Postgres(_) => "postgres",
+        match self.inner.connections.readers.get_database_backend() {
+            DbBackend::Sqlite => "sqlite",
+            _ => "postgres",
         }
     }
 

@@ -160,10 +160,10 @@ pub struct PlanFilter {
     pub account: Option<AccountId>,
     /// Of this region.
     pub region: Option<Arc<str>>,
+    /// Paid so.
+    pub pay: Option<Pay>,
     /// In one of these statuses.
     pub statuses: Vec<Status>,
-    /// Paid this way.
-    pub pay: Option<Pay>,
     /// That holds this network.
     pub network: Option<NetworkId>,
     /// Part of the external identity, in either case.
@@ -176,8 +176,8 @@ impl PlanFilter {
         Entity::find()
             .apply_if(self.account.as_ref(), |query, id| query.filter(Column::AccountId.eq(id.as_str())))
             .apply_if(self.region.as_deref(), |query, region| query.filter(Column::Region.eq(region)))
-            .apply_if(statuses, |query, statuses| query.filter(Column::Status.is_in(statuses)))
             .apply_if(self.pay, |query, pay| query.filter(Column::Pay.eq(pay.code())))
+            .apply_if(statuses, |query, statuses| query.filter(Column::Status.is_in(statuses)))
             .apply_if(self.network.as_ref(), |query, id| query.filter(Column::NetworkId.eq(id.as_str())))
             .apply_if(self.external_id_contains.as_deref(), |query, part| {
                 query.filter(value::contains(Column::ExternalId, part))
@@ -185,7 +185,7 @@ impl PlanFilter {
     }
 }
 
-/// Identities of the networks that a plan holds.
+/// The networks that plans hold.
 pub(super) fn networks_held() -> SelectStatement {
     let mut query = Query::select();
     query.column(Column::NetworkId).from(Entity).and_where(Column::NetworkId.is_not_null());
@@ -234,25 +234,30 @@ impl Tx {
         self.count(filter.query()).await
     }
 
-    /// How many plans of an account, or of all, are in each state.
+    /// How many plans there are in each state, of an account or of all.
     pub async fn count_plans_by_state(
         &self,
         account: Option<&AccountId>,
     ) -> Result<Vec<(Status, Business, u64)>, StoreError> {
         let query = Entity::find()
             .select_only()
-            .columns([Column::Status, Column::Business])
+            .column(Column::Status)
+            .column(Column::Business)
             .column_as(Column::Id.count(), "plans")
             .apply_if(account, |query, id| query.filter(Column::AccountId.eq(id.as_str())))
             .group_by(Column::Status)
             .group_by(Column::Business);
-        let rows: Vec<(String, String, i64)> =
+        let counted: Vec<(String, String, i64)> =
             self.checked(query.into_tuple().all(self.connection()).await)?;
-        let read = Reader::new("plans", "of some state");
-        let parse = |(status, business, count): &(String, String, i64)| {
-            Ok((read.code("status", status)?, read.code("business", business)?, count.unsigned_abs()))
+        let read = Reader::new("plans", "grouped by state");
+        let thing = |(status, business, plans): (String, String, i64)| {
+            Ok((
+                read.code("status", &status)?,
+                read.code("business", &business)?,
+                read.number("plans", plans)?,
+            ))
         };
-        rows.iter().map(parse).collect()
+        counted.into_iter().map(thing).collect()
     }
 
     /// Plans with scheduled work due at `now`, the longest due first, at most `limit`.
@@ -287,11 +292,11 @@ impl Write {
 
     /// As [`Write::put_plan`], for many with distinct identities.
     pub async fn put_plans(&self, plans: &[(&Plan, Option<Timestamp>)]) -> Result<(), StoreError> {
-        let rows = plans.iter().map(|&(plan, due_at)| {
-            let due_us = value::micros_of(due_at);
-            row::Model { due_us, ..Row::of(plan) }
-        });
-        self.put_rows::<Entity>(rows.collect(), &[]).await
+        let rows = plans
+            .iter()
+            .map(|&(plan, due_at)| row::Model { due_us: value::micros_of(due_at), ..Row::of(plan) })
+            .collect();
+        self.put_rows::<Entity>(rows, &[]).await
     }
 
     /// Removes a plan; false where there is none. Refused while it has rules
