@@ -130,7 +130,9 @@ pub struct NetworkFilter {
 
 impl NetworkFilter {
     fn query(&self) -> Select<Entity> {
+        let without_plan = self.without_plan.then(plan::networks_held);
         Entity::find()
+            .apply_if(without_plan, |query, held| query.filter(Column::Id.not_in_subquery(held)))
             .apply_if(self.account.as_ref(), |query, id| query.filter(Column::AccountId.eq(id.as_str())))
             .apply_if(self.region.as_deref(), |query, region| query.filter(Column::Region.eq(region)))
             .apply_if(self.zone.as_deref(), |query, zone| query.filter(Column::Zone.eq(zone)))

@@ -1,7 +1,5 @@
 //! What all tables have in common: rows are read, counted, listed in parts, put and removed alike.
 
-use std::iter;
-
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DeleteMany, EntityTrait, IntoActiveModel, Iterable, ModelTrait, Order,
@@ -147,15 +145,12 @@ impl Write {
             .to_owned();
         let most = BOUND_MAX / E::Column::iter().count().max(1);
         let mut rows = rows.into_iter();
-        loop {
-            let part: Vec<_> =
-                iter::from_fn(|| rows.next()).take(most).map(IntoActiveModel::into_active_model).collect();
-            if part.is_empty() {
-                return Ok(());
-            }
+        while !rows.as_slice().is_empty() {
+            let part = rows.by_ref().take(most).map(IntoActiveModel::into_active_model);
             let insert = E::insert_many(part).on_conflict(replace.clone());
             self.checked(insert.exec_without_returning(self.connection()).await)?;
         }
+        Ok(())
     }
 
     /// Changes rows; gives their number.
