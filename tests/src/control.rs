@@ -84,7 +84,10 @@ impl Control {
     }
 
     /// Does something as the operator on the local socket.
-    pub fn ask<T>(&self, work: impl AsyncFnOnce(&Client) -> Result<T, ClientError>) -> Result<T, ClientError> {
+    pub fn ask<T>(
+        &self,
+        work: impl AsyncFnOnce(&Client) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
         self.ask_as(None, work)
     }
 
