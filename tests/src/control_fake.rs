@@ -1,8 +1,11 @@
 //! A control plane of a test that speaks real HTTP to agents and nothing else: what it says, and what the
 //! agents said to it, is the test's.
 
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -15,6 +18,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use limiter_agent::desired::NodeState;
 use limiter_api::agent::{AgentAck, AgentState, StateQuery};
+use tempfile::TempDir;
 use tokio::sync::watch;
 
 use crate::netns::Namespace;
@@ -29,6 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct FakeControl<'a> {
     node: &'a Namespace,
     address: SocketAddr,
+    folder: TempDir,
     shared: Arc<Shared>,
     server: Option<(JoinHandle<()>, watch::Sender<bool>)>,
 }
@@ -66,7 +71,8 @@ impl<'a> FakeControl<'a> {
         };
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let address = listen(node, any).local_addr().expect("an address");
-        let mut control = Self { node, address, shared: Arc::new(shared), server: None };
+        let folder = TempDir::new().expect("a folder for the test");
+        let mut control = Self { node, address, folder, shared: Arc::new(shared), server: None };
         control.resume();
         control
     }
@@ -74,6 +80,15 @@ impl<'a> FakeControl<'a> {
     /// Its address, as an agent is given it.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Its local socket, as an agent is given it.
+    pub fn socket_url(&self) -> String {
+        format!("unix:{}", self.socket().display())
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("control.sock")
     }
 
     /// Its address.
@@ -92,9 +107,12 @@ impl<'a> FakeControl<'a> {
     /// Starts it again, as it was.
     pub fn resume(&mut self) {
         let listener = listen(self.node, self.address);
+        let socket = self.socket();
+        let _ = fs::remove_file(&socket);
+        let socket = UnixListener::bind(&socket).expect("a socket");
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::clone(&self.shared);
-        self.server = Some((thread::spawn(move || serve(listener, shared, stopped)), stop));
+        self.server = Some((thread::spawn(move || serve(listener, socket, shared, stopped)), stop));
     }
 
     /// Gives agents this state.
@@ -168,15 +186,24 @@ fn listen(node: &Namespace, address: SocketAddr) -> TcpListener {
     })
 }
 
-fn serve(listener: TcpListener, shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+fn serve(
+    listener: TcpListener,
+    socket: UnixListener,
+    shared: Arc<Shared>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         listener.set_nonblocking(true).expect("a listener");
         let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+        socket.set_nonblocking(true).expect("a socket");
+        let socket = tokio::net::UnixListener::from_std(socket).expect("a socket");
         let routes = Router::new().route("/v1/agent/state", get(state)).route("/v1/agent/ack", post(ack));
+        let routes = routes.with_state(shared);
         // Not graceful: with the runtime every connection goes.
         tokio::select! {
-            ended = axum::serve(listener, routes.with_state(shared)) => ended.expect("served"),
+            ended = axum::serve(listener, routes.clone()) => ended.expect("served"),
+            ended = axum::serve(socket, routes) => ended.expect("served"),
             changed = stopped.changed() => changed.expect("a stop"),
         }
     });

@@ -234,7 +234,7 @@ fn nonsense_in_place_of_the_control_plane_changes_nothing() {
     let refused = r#"{"status":403,"code":"Forbidden","detail":"no agent's token"}"#;
     let half = r#"{"incarnation":"a","revision":7,"sta"#;
     let endless =
-        b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n".iter().copied().chain([b' '; 1 << 16]).collect();
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n".iter().copied().chain(vec![b' '; 1 << 16]).collect();
     let rows: Vec<(Vec<u8>, Then, &str)> = vec![
         (http("200 OK", "<html>", 6), Then::Close, "unexpected answer"),
         (http("200 OK", "[]", 2), Then::Close, "unexpected answer"),
@@ -362,4 +362,35 @@ fn the_control_plane_owns_the_state_until_a_file_does_again() {
     let (done, text) = agent.ask(&["network", "set", "office", "--up", "8Mbps"]);
     assert!(done, "{text}");
     wait_for_limit(&agent, 8);
+}
+
+/// Name and effective capabilities of each thread of a process.
+fn threads(pid: u32) -> Vec<(String, String)> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("a running agent");
+    let of = |status: &str, field: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        line.expect("a field").trim().to_owned()
+    };
+    let read = |path: std::path::PathBuf| fs::read_to_string(path.join("status")).expect("a thread");
+    let all = tasks.map(|task| read(task.expect("a thread").path()));
+    all.map(|status| (of(&status, "Name:"), of(&status, "CapEff:"))).collect()
+}
+
+#[test]
+fn what_reads_from_the_network_has_no_capability_also_on_the_local_socket() {
+    let topology = Topology::new(&[1]);
+    let control = FakeControl::start(&topology.node);
+    let mut agent = follower(&topology, &control);
+    agent.follow(&control.socket_url(), TOKEN);
+    control.publish("a", 1, state(20));
+    agent.launch();
+    control.publish("a", 2, state(30));
+    wait_for_limit(&agent, 30);
+    control.wait_for(|ack| ack.in_force_revision == 2);
+    wait_for_status(&agent, &[&format!("state from {}, revision 2 in force", control.socket_url())]);
+    let threads = threads(agent.pid().expect("an agent"));
+    let nothing = "0000000000000000";
+    assert!(threads.contains(&("control".to_owned(), nothing.to_owned())), "{threads:?}");
+    let with: Vec<_> = threads.iter().filter(|(_, capabilities)| capabilities != nothing).collect();
+    assert_eq!(with.len(), 1, "one thread changes the node: {threads:?}");
 }
