@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod control;
+pub mod control_fake;
 pub mod growth;
 pub mod netns;
 pub mod observer;
