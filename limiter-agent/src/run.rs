@@ -109,7 +109,10 @@ async fn step(
                 }
                 return;
             }
-            Err(error) => error.to_string(),
+            Err(error) => match read {
+                Some(read) => read.explain(error).to_string(),
+                None => error.to_string(),
+            },
         },
         Err(reason) => reason,
     };
@@ -147,8 +150,8 @@ async fn first(place: &Place) -> anyhow::Result<(Node, Desired, Option<String>)>
 
 async fn put_in_force(place: &Place, file: &Path) -> anyhow::Result<(Node, Source)> {
     let source = Source::read(file).map_err(|error| anyhow::anyhow!(error))?;
-    let mut node = open(place, &source.desired).await?;
-    reconcile(&mut node, &source.desired).await?;
+    let mut node = open(place, &source).await?;
+    reconcile(&mut node, &source.desired).await.map_err(|error| source.explain(error))?;
     Ok((node, source))
 }
 
@@ -158,10 +161,11 @@ fn refuse(place: &Place, reason: &str) {
     let _ = sd_notify::notify(&[NotifyState::Status(&format!("state file refused: {reason}"))]);
 }
 
-async fn open(place: &Place, desired: &Desired) -> anyhow::Result<Node> {
+async fn open(place: &Place, source: &Source) -> anyhow::Result<Node> {
     let mut netlink = Netlink::open()?;
-    growth::make_room(&place.pins, desired, &mut netlink).await?;
-    let programs = Programs::load(&place.pins, &sizing::sizes(desired))?;
+    let room = growth::make_room(&place.pins, &source.desired, &mut netlink).await;
+    room.map_err(|error| source.explain(error))?;
+    let programs = Programs::load(&place.pins, &sizing::sizes(&source.desired))?;
     let maps = Maps::open(&place.pins)?.context("the maps just pinned are gone")?;
     let undo = Undo::open(&place.state_dir).context("reading the record for uninstall")?;
     Ok(Node { maps, programs, netlink, undo, actions: 0 })

@@ -2,16 +2,18 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::desired::{self, Desired};
 use crate::place::Place;
+use crate::reconcile::error::ReconcileError;
 
 /// A state that was read and checked, with the bytes it came from.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// The checked state.
     pub desired: Desired,
+    path: PathBuf,
     bytes: Vec<u8>,
 }
 
@@ -31,7 +33,17 @@ impl Source {
     }
 
     fn of(path: &Path, bytes: Vec<u8>) -> Result<Self, Box<desired::StateError>> {
-        Ok(Self { desired: desired::checked(path, &bytes)?, bytes })
+        Ok(Self { desired: desired::checked(path, &bytes)?, path: path.to_owned(), bytes })
+    }
+
+    /// An error that this state led to, with its place in the file where the state is at fault.
+    pub fn explain(&self, error: ReconcileError) -> ReconcileError {
+        match error {
+            ReconcileError::Plan(error) => {
+                desired::unfit(&self.path, &self.bytes, error.part(), &error).into()
+            }
+            other => other,
+        }
     }
 
     /// Keeps a copy of what is in force now and forgets the last refusal.

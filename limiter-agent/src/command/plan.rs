@@ -18,8 +18,8 @@ pub async fn run(place: &Place, json: bool) -> anyhow::Result<()> {
         Some(maps) => observe(&maps, None, &mut netlink).await?,
         None => observe::without_maps(sizing::sizes(&source.desired), &mut netlink).await?,
     };
-    let actions: Vec<String> =
-        plan(&source.desired, &observed)?.actions.iter().map(ToString::to_string).collect();
+    let plan = plan(&source.desired, &observed).map_err(|error| source.explain(error.into()))?;
+    let actions: Vec<String> = plan.actions.iter().map(ToString::to_string).collect();
     if json {
         println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "actions": actions }))?);
     } else if actions.is_empty() {

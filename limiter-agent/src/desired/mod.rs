@@ -18,6 +18,7 @@ mod seq;
 mod state;
 #[cfg(test)]
 mod tests;
+mod unfit;
 
 pub use address::show as show_address;
 pub use check::{DEFAULT_ZONE, INSTANCES_MAX, check};
@@ -31,3 +32,4 @@ pub use state::{
     Access, CapacitySpec, InstanceSpec, InterfaceSpec, Mode, NetworkSpec, NodeState, Policy, RuleSpec,
     STATE_VERSION, UnknownSources, ZoneSpec,
 };
+pub use unfit::{Part, unfit};

@@ -78,7 +78,7 @@ fn options() -> Options {
 }
 
 /// Adds the line to an error of the checks.
-fn place(mut error: Box<StateError>, text: &str) -> Box<StateError> {
+pub(super) fn place(mut error: Box<StateError>, text: &str) -> Box<StateError> {
     error.position = locate::find(text, &error.field).map(|found| found.position);
     if let Some((field, line)) = &mut error.other {
         *line = locate::find(text, field).map(|found| found.position.0);
