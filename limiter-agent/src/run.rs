@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
 use crate::args::{MetricsAddress, RunArgs};
-use crate::dataplane::{Maps, Programs};
+use crate::dataplane::{Maps, Programs, heap};
 use crate::desired::Desired;
 use crate::metrics::{self, Collector, Rounds};
 use crate::netlink::{Netlink, Watch};
@@ -56,6 +56,7 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
     if let Some(reason) = refusal {
         refuse(&place, &reason);
     }
+    heap::give_back();
 
     let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -75,6 +76,7 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
             _ = interrupt.recv() => break,
         }
         step(&place, &file_watch, &mut node, &mut desired, &rounds).await;
+        heap::give_back();
     }
     tracing::info!("stopping; limits stay in force");
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
