@@ -205,6 +205,18 @@ fn bypass_lets_everything_pass_at_once_and_ends() {
 }
 
 #[test]
+fn an_idle_agent_takes_less_than_a_hundredth_of_a_cpu() {
+    const WATCHED: Duration = Duration::from_secs(5);
+    let topology = Topology::new(&[1]);
+    let agent = Agent::start(&topology.node, &state("5Mbps"));
+    let before = agent.cpu_time();
+    std::thread::sleep(WATCHED);
+    // CPU time, which does not grow because others have the CPU.
+    let taken = agent.cpu_time().saturating_sub(before);
+    assert!(taken < WATCHED / 100, "{taken:?} in {WATCHED:?}");
+}
+
+#[test]
 fn uninstall_leaves_no_trace() {
     let topology = Topology::new(&[2]);
     let before = Trace::settled(&topology.node);

@@ -20,6 +20,9 @@ fn state(network: &str, instance: &str) -> String {
     )
 }
 
+/// Times that a sender may get too little of the CPU, beside what else a machine does, before a test fails.
+const ATTEMPTS: usize = 8;
+
 /// Time that policing lets a sender save up.
 const BURST: Duration = Duration::from_millis(100);
 
@@ -37,13 +40,20 @@ fn delivered_share(topology: &Topology, up: bool, v6: bool, limit_bps: u64) -> (
     // Small packets at low rates, so that one more or less is far below a percent.
     let packet_bytes = if limit_bps < 2_000_000 { 120 } else { 1400 };
     meet(from, at, to);
-    let sink = Sink::start(at, to);
-    let sent = send(from, to, limit_bps * 2, packet_bytes, Duration::from_secs(4));
-    let allowed_bits = limit_bps as f64 * sent.elapsed.as_secs_f64();
-    assert!(sent.bytes as f64 * 8.0 > allowed_bits * 1.2, "too little was offered: {sent:?}");
-    let burst_bits = limit_bps as f64 * BURST.as_secs_f64();
-    let share = (sink.finish().bytes() as f64 * 8.0 - burst_bits) / allowed_bits;
-    (share, 1.0 + packet_bytes as f64 * 8.0 / allowed_bits)
+    for _ in 0..ATTEMPTS {
+        let sink = Sink::start(at, to);
+        let sent = send(from, to, limit_bps * 2, packet_bytes, Duration::from_secs(4));
+        let arrived_bits = sink.finish().bytes() as f64 * 8.0;
+        let allowed_bits = limit_bps as f64 * sent.elapsed.as_secs_f64();
+        if sent.bytes as f64 * 8.0 < allowed_bits * 1.2 || sent.longest_pause > BURST / 2 {
+            println!("too little was offered, once more: {sent:?}");
+            continue;
+        }
+        let burst_bits = limit_bps as f64 * BURST.as_secs_f64();
+        let share = (arrived_bits - burst_bits) / allowed_bits;
+        return (share, 1.0 + packet_bytes as f64 * 8.0 / allowed_bits);
+    }
+    panic!("this machine does not send {} Mbps for four seconds", limit_bps * 2 / 1_000_000);
 }
 
 /// Both directions of one family at each rate, limited at one level.

@@ -179,10 +179,9 @@ fn agents(report: &mut Report, sizes: &[u32], idle: Duration) -> anyhow::Result<
         // What follows a change is not idleness.
         thread::sleep(Duration::from_secs(1));
         let pid = agent.pid().context("the agent runs")?;
-        let before = cpu_ticks(pid)?;
+        let before = agent.cpu_time();
         thread::sleep(idle);
-        let ticks_per_second = rustix::param::clock_ticks_per_second() as f64;
-        let idle_percent = (cpu_ticks(pid)? - before) as f64 / ticks_per_second / idle.as_secs_f64() * 100.0;
+        let idle_percent = agent.cpu_time().saturating_sub(before).as_secs_f64() / idle.as_secs_f64() * 100.0;
         let (anonymous, resident) = (memory_kib(pid, "RssAnon")?, memory_kib(pid, "VmRSS")?);
         let most = memory_kib(pid, "VmHWM")?;
         let maps_bytes: u64 = MAPS.iter().map(|name| map_bytes(&agent.pins(), name)).sum::<Result<_, _>>()?;
@@ -268,14 +267,6 @@ fn memory_kib(pid: u32, field: &str) -> anyhow::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     line.and_then(|text| text.split_whitespace().next()?.parse().ok()).with_context(|| field.to_owned())
-}
-
-/// User and system time, fields 14 and 15 of `proc_pid_stat(5)`.
-fn cpu_ticks(pid: u32) -> anyhow::Result<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = stat.rsplit_once(')').context("a name in parentheses")?;
-    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
-    Ok(ticks.sum::<Result<_, _>>()?)
 }
 
 /// A node with one interface for all instances.
