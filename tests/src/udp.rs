@@ -88,7 +88,7 @@ pub(crate) fn pace(rate_bps: u64, packet_bytes: u64, duration: Duration, mut sen
         sent.packets += 1;
         sent.bytes += packet_bytes;
         let elapsed = start.elapsed();
-        sent.longest_pause = sent.longest_pause.max(elapsed - sent.elapsed);
+        sent.longest_pause = sent.longest_pause.max(elapsed.saturating_sub(sent.elapsed));
         sent.elapsed = elapsed;
     }
     sent
