@@ -252,7 +252,7 @@ fn populate(fixture: &mut Fixture, instances: u32) -> anyhow::Result<()> {
         entries.into_iter().map(|(address, target)| (AddressKey::new(0, address), target)).collect();
     fixture.maps.put_instances(&entries)?;
     // As many ranges as there may be: networks of both families, and the node's own addresses.
-    let mask = |bits: u32| Address::from_octets((!(u128::MAX >> bits)).to_be_bytes());
+    let mask = |bits: u32| Address::from_octets((u128::MAX << (128 - bits)).to_be_bytes());
     let mut zone = Zone { entity: 1, ranges: Zone::RANGES_MAX as u64, ..Zone::default() };
     zone.range[0] = Range { address: address(Ipv4Addr::new(10, 0, 0, 0)), mask: mask(96 + 8) };
     let v6 = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0);
