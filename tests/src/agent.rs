@@ -201,6 +201,16 @@ impl<'a> Agent<'a> {
         self.process.as_ref().map(Child::id)
     }
 
+    /// User and system time it took so far, fields 14 and 15 of `proc_pid_stat(5)`.
+    pub fn cpu_time(&self) -> Duration {
+        let pid = self.pid().expect("the agent runs");
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process of ours");
+        let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
+        let ticks: u64 =
+            fields.split_whitespace().skip(11).take(2).filter_map(|text| text.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
+    }
+
     fn log_path(&self) -> PathBuf {
         self.folder.path().join("log")
     }

@@ -17,4 +17,5 @@ pub mod series;
 pub mod shaped;
 pub mod tcp;
 pub mod topology;
+pub mod trace;
 pub mod udp;

@@ -55,8 +55,12 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<File>) -> io::Result<()> 
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
+        // In a linked working tree `.git` is a file.
+        if name == ".git" {
+            continue;
+        }
         if entry.file_type()?.is_dir() {
-            if name != ".git" && name != "target" && name != "node_modules" {
+            if name != "target" && name != "node_modules" {
                 collect(root, &entry.path(), files)?;
             }
         } else if entry.file_type()?.is_file() {

@@ -25,6 +25,13 @@ struct Outcome {
     broken: usize,
 }
 
+impl Outcome {
+    /// Within the tolerance of its scene; one that is not makes the demo fail.
+    fn is_held(&self) -> bool {
+        (self.least..=1.01).contains(&(self.measured_bps / self.limit_bps)) && self.broken == 0
+    }
+}
+
 fn main() -> ExitCode {
     let keep = std::env::args().any(|word| word == "--keep");
     println!("Two networks (red, blue) with two instances each, a node that routes, an Internet host.");
@@ -41,14 +48,13 @@ fn main() -> ExitCode {
     let mut held = true;
     for outcome in outcomes.into_iter().flatten() {
         let ratio = outcome.measured_bps / outcome.limit_bps;
-        let good = (outcome.least..=1.01).contains(&ratio) && outcome.broken == 0;
-        held &= good;
+        held &= outcome.is_held();
         println!(
             "{:<58} {:>9.2} {:>9.2} {ratio:>6.3} {}",
             outcome.scene,
             outcome.measured_bps / 1e6,
             outcome.limit_bps / 1e6,
-            if good { "held" } else { "NOT HELD" }
+            if outcome.is_held() { "held" } else { "NOT HELD" }
         );
     }
     println!("Mbps of IP bytes (TCP: of payload, of which 0.965 of the limit is all there can be).");
@@ -213,4 +219,20 @@ fn killed(topology: &Topology, agent: &mut Agent<'_>) -> Vec<Outcome> {
     let measured_bps = arrived.rate_bps(arrived.began() + Duration::from_secs(1), arrived.began() + duration);
     let scene = "20 Mbps up while the agent dies and comes back (UDP)";
     vec![Outcome { scene, measured_bps, limit_bps: 20e6, least: 0.99, broken: 0 }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scene_outside_its_tolerance_is_not_held() {
+        let outcome =
+            |measured_bps, broken| Outcome { scene: "", measured_bps, limit_bps: 1e6, least: 0.99, broken };
+        assert!(outcome(0.99e6, 0).is_held() && outcome(1.01e6, 0).is_held());
+        assert!(!outcome(0.98e6, 0).is_held(), "too little arrived");
+        assert!(!outcome(1.02e6, 0).is_held(), "too much arrived");
+        assert!(!outcome(1e6, 1).is_held(), "a connection broke");
+        assert!(!outcome(f64::NAN, 0).is_held(), "nothing was measured");
+    }
 }
