@@ -6,6 +6,7 @@ pub mod control_fake;
 pub mod growth;
 pub mod netns;
 pub mod observer;
+pub mod offered;
 pub mod one_way;
 pub mod probe;
 pub mod program;
