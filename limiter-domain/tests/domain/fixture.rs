@@ -50,6 +50,7 @@ pub(crate) fn node() -> Node {
         uplinks: vec!["eth0".to_owned()],
         interfaces: vec![interface],
         fenced: false,
+        bypass: false,
         acked_revision: MADE,
         acked_at: None,
         problem: None,
