@@ -9,6 +9,7 @@ use crate::views::NodeInterface;
 /// Where a page begins and how long it is.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Paging {
     /// `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -21,6 +22,7 @@ pub struct Paging {
 /// Whose things.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Whose {
     /// Id or name of the account; operators only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,6 +146,7 @@ pub struct NodeChange {
 /// Which networks.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct NetworkQuery {
     /// Of this account (id or name); operators only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -235,6 +238,7 @@ pub struct NetworkChange {
 /// Which instances.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct InstanceQuery {
     /// Of this account (id or name); operators only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -292,6 +296,7 @@ pub struct InstanceChange {
 /// Which plans.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct PlanQuery {
     /// Of this account (id or name); operators only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -410,6 +415,7 @@ pub struct End {
 /// Which rules.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct RuleQuery {
     /// Of this plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -483,6 +489,7 @@ pub struct DeleteRules {
 /// Which events.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct EventQuery {
     /// Of this account (id or name); operators only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
