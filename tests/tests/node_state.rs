@@ -171,7 +171,7 @@ fn plan_of(index: u8, random: u8, network: &Network) -> Plan {
         business: if random % 5 == 4 { Business::Expired } else { Business::Normal },
         reason: None,
         network: (status != NotAssociated).then(|| network.id.clone()),
-        operation: (status == Changing).then(|| Operation { kind, started_at: end }),
+        operation: (status == Changing).then_some(Operation { kind, started_at: end }),
         generation: 1,
         created_at: end,
         provisioned_at: Some(end),

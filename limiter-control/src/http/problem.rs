@@ -64,10 +64,10 @@ pub(super) fn of(error: AppError) -> Problem {
         }
         AppError::Forbidden(detail) => plain(StatusCode::FORBIDDEN, "Forbidden", detail, false),
         AppError::Refused(refusal) => refused(refusal),
-        AppError::Store(error) => match error.is_passing() {
-            true => plain(StatusCode::SERVICE_UNAVAILABLE, "DatabaseUnavailable", error.to_string(), true),
-            false => internal(&error),
-        },
+        AppError::Store(error) if error.is_passing() => {
+            plain(StatusCode::SERVICE_UNAVAILABLE, "DatabaseUnavailable", error.to_string(), true)
+        }
+        AppError::Store(error) => internal(&error),
         AppError::Broken(what) => internal(&what),
     }
 }
@@ -142,6 +142,7 @@ pub(super) async fn no_method() -> Error {
 }
 
 /// A defect that ended a handler.
+#[expect(clippy::needless_pass_by_value, reason = "as the layer calls it")]
 pub(super) fn panicked(what: Box<dyn Any + Send>) -> Response {
     let text = what.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| what.downcast_ref::<&str>().copied()).unwrap_or("a panic");

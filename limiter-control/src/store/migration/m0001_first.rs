@@ -64,7 +64,7 @@ fn bytes(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).blob().not_null().take()
 }
 
-fn table<const N: usize>(name: &'static str, columns: [ColumnDef; N]) -> TableCreateStatement {
+fn table(name: &'static str, columns: impl IntoIterator<Item = ColumnDef>) -> TableCreateStatement {
     let mut table = Table::create();
     table.table(name).if_not_exists();
     for column in columns {
@@ -205,7 +205,7 @@ fn networks(c: &Columns) -> TableCreateStatement {
 fn plans(c: &Columns) -> TableCreateStatement {
     table(
         "plans",
-        [
+        vec![
             c.key("id"),
             c.text("account_id"),
             c.text_or_null("external_id"),
