@@ -8,7 +8,7 @@ use limiter_domain::{Code, EventKind, Node, NodeId, Revision};
 use limiter_state::{NodeState, OriginSpec};
 use tokio::time::Instant;
 
-use super::error::refuse;
+use super::error::{refuse, refuse_field};
 use super::{App, AppError, Caller, read};
 use crate::store::{Ack, Seen, Tx};
 
@@ -62,8 +62,16 @@ impl App {
             let message = "this database is another one than the state came from; fetch the whole state";
             return Err(refuse(Code::VersionConflict, message));
         }
-        let node = self.store.read().await?.node(&id).await?;
-        let node = node.ok_or_else(|| read::missing(Code::NodeNotFound, "node", id.as_str()))?;
+        let tx = self.store.read().await?;
+        let node =
+            tx.node(&id).await?.ok_or_else(|| read::missing(Code::NodeNotFound, "node", id.as_str()))?;
+        let known = tx.revision();
+        drop(tx);
+        if ack.in_force_revision > known {
+            let message =
+                format!("revision {} is not there yet, the last one is {known}", ack.in_force_revision);
+            return Err(refuse_field(Code::InvalidParameter, "in_force_revision", message));
+        }
         let noted = Ack {
             node: id.clone(),
             at: self.now(),
@@ -76,10 +84,8 @@ impl App {
             change.event(EventKind::NodeRefused, None, id.as_str(), &problem);
             change.commit().await?;
         }
-        if ack.in_force_revision > node.acked_revision {
-            self.settle_region(caller.clone(), &node.region).await?;
-        }
-        Ok(())
+        // Also where the node said so before: a crash may have come between its word and what it completes.
+        self.settle_region(caller.clone(), &node.region).await
     }
 }
 

@@ -120,7 +120,7 @@ fn in_region(region: &Arc<str>) -> NetworkFilter {
 async fn put(change: &mut Change, made: limiter_domain::Change<Node>) -> Result<views::Node, AppError> {
     let mut node = made.value;
     if !made.events.is_empty() {
-        node.version += u64::from(node.revision != change.revision() || node.version > 1);
+        node.version += 1;
         change.tx.put_node(&node).await?;
         change.happened(None, node.id.as_str(), &made.events);
     }

@@ -25,7 +25,8 @@ impl App {
         if step.events.is_empty() {
             return Ok(step.plan);
         }
-        let plan = step.plan;
+        let mut plan = step.plan;
+        plan.version += 1;
         if step.purge_rules {
             purge(change, &plan, network).await?;
         }

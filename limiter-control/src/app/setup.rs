@@ -75,7 +75,8 @@ impl App {
                     }
                     None => Vec::new(),
                 };
-                let instances = tx.all_instances(&network::instances_of(&network.id)).await?;
+                let mut instances = tx.all_instances(&network::instances_of(&network.id)).await?;
+                instances.sort_by(|a, b| a.name.cmp(&b.name));
                 networks.push(exported(network, plan.as_ref(), &rules, &instances));
             }
             let Some(next) = page.next else { return Ok(Setup { networks }) };

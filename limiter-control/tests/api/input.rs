@@ -100,6 +100,20 @@ async fn a_stale_version_is_refused() {
     change("\"1\"", "allow").await.refused(409, "VersionConflict");
     change("\"2\"", "allow").await.good();
     change("x", "allow").await.refused(400, "InvalidParameter");
+    let plan = world.payg(None).await;
+    let resize = async |version: u64, peak_bps: u64| {
+        let request = Request::builder()
+            .method("POST")
+            .uri(format!("/v1/plans/{plan}/resize"))
+            .header(header::AUTHORIZATION, format!("Bearer {}", world.acme.1))
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::IF_MATCH, version.to_string());
+        let body = json!({"peak_bps": peak_bps}).to_string();
+        world.send(request.body(Body::from(body)).expect("a request")).await
+    };
+    resize(1, 30_000_000).await.good();
+    resize(1, 40_000_000).await.refused(409, "VersionConflict");
+    resize(2, 40_000_000).await.good();
 }
 
 #[tokio::test]
