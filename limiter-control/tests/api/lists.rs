@@ -127,4 +127,5 @@ async fn at_most_twenty_subscriptions_end_in_one_call() {
     assert_eq!(listed(&world, "/plans", "id").await, [&*plan], "nothing ended");
     let ended = world.acme_post("/plans/unsubscribe", end(vec![plan.clone()])).await.good();
     assert_eq!(ended.body, json!([{"id": plan}]));
+    assert_eq!(world.acme_get("/status").await.good().body["plans"], json!({}), "what is gone is not counted");
 }
