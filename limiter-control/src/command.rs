@@ -48,6 +48,8 @@ async fn serve(database: &str, args: &RunArgs) -> anyhow::Result<()> {
     tracing::info!(address = ?doors.address(), socket = args.socket, "serving");
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // Without a certificate there is nothing to read again; unheard, the signal would end the process.
+    let _hangup = signal(SignalKind::hangup())?;
     let work = tokio::spawn(jobs::work(app.clone()));
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     let stop = async move {

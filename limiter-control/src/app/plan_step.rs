@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use limiter_domain::acknowledge::{acknowledged, is_acknowledged, settle};
 use limiter_domain::{Code, EventKind, Network, NetworkStatus, Plan, Status, Step, network, schedule};
 
@@ -11,6 +12,8 @@ use crate::store::NetworkFilter;
 
 /// Most plans that are worked in one round.
 const ROUND_MAX: u64 = 1000;
+/// How long the answer to a call with a key, and what is known of an ended token, is kept.
+const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 impl App {
     /// Writes a step: the plan, its rules where they are purged, events, and a new state for nodes.
@@ -68,6 +71,16 @@ impl App {
             change.commit().await?;
         }
         Ok(due.len())
+    }
+
+    /// Forgets answers that nobody repeats a call for any more, and sessions and tokens that ended long ago.
+    pub async fn forget_ended(&self) -> Result<(), AppError> {
+        let change = self.begin_own(self.scheduler(), "forget").await?;
+        let until = change.now - KEPT;
+        change.tx.expire_idempotency(until).await?;
+        change.tx.remove_ended_tokens(until).await?;
+        change.commit().await?;
+        Ok(())
     }
 
     /// Completes what the nodes of `region` have all acknowledged.

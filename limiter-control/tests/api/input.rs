@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Request, header};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::world::{Answer, World};
@@ -79,6 +80,13 @@ async fn a_repeated_call_has_no_second_effect() {
     call("k2", "one").await.refused(409, "AddressConflict");
     let page = world.acme_get("/networks").await.good();
     assert_eq!(page.body["items"].as_array().map(Vec::len), Some(1));
+    // Answers are kept for 90 days.
+    world.pass(SignedDuration::from_hours(89 * 24)).await;
+    world.app.forget_ended().await.expect("forgotten");
+    call("k1", "one").await.good();
+    world.pass(SignedDuration::from_hours(2 * 24)).await;
+    world.app.forget_ended().await.expect("forgotten");
+    call("k1", "one").await.refused(409, "AddressConflict");
 }
 
 #[tokio::test]
