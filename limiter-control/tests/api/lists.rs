@@ -81,9 +81,7 @@ async fn ruled(world: &World) -> (String, String, [String; 2]) {
 async fn a_rule_with_one_wrong_instance_is_not_stored() {
     let world = World::new().await;
     let (plan, rule, [_, free]) = ruled(&world).await;
-    let body = |name: &str, instances: Value| {
-        json!({"plan": plan, "name": name, "up_bps": 1_000_000, "down_bps": 1_000_000, "instances": instances})
-    };
+    let body = |name: &str, instances: Value| json!({"plan": plan, "name": name, "up_bps": 1_000_000, "down_bps": 1_000_000, "instances": instances});
     let wrong = body("second", json!([free, "in-00000000000000000"]));
     world.acme_post("/rules", wrong).await.refused(404, "InstanceNotFound");
     assert_eq!(listed(&world, &format!("/rules?plan={plan}"), "id").await, [rule]);
@@ -103,7 +101,10 @@ async fn a_rule_is_renamed_changed_bound_unbound_and_deleted() {
         (json!({"name": "all", "up_bps": 5_000_000, "down_bps": 6_000_000}), "all", 5_000_000, 6_000_000),
     ] {
         let told = change(change_of).await.body;
-        assert_eq!((&told["name"], &told["up_bps"], &told["down_bps"]), (&json!(name), &json!(up), &json!(down)));
+        assert_eq!(
+            (&told["name"], &told["up_bps"], &told["down_bps"]),
+            (&json!(name), &json!(up), &json!(down))
+        );
     }
     let bindings = json!({"bind": [free], "unbind": [bound]});
     world.acme_post(&format!("{path}/bindings"), bindings).await.good();
@@ -127,5 +128,9 @@ async fn at_most_twenty_subscriptions_end_in_one_call() {
     assert_eq!(listed(&world, "/plans", "id").await, [&*plan], "nothing ended");
     let ended = world.acme_post("/plans/unsubscribe", end(vec![plan.clone()])).await.good();
     assert_eq!(ended.body, json!([{"id": plan}]));
-    assert_eq!(world.acme_get("/status").await.good().body["plans"], json!({}), "what is gone is not counted");
+    assert_eq!(
+        world.acme_get("/status").await.good().body["plans"],
+        json!({}),
+        "what is gone is not counted"
+    );
 }

@@ -17,7 +17,9 @@ use crate::world::World;
 fn main() -> ExitCode {
     let keep = std::env::args().any(|word| word == "--keep");
     println!("Two networks (red, blue) with two instances each, a node that routes, an Internet host.");
-    println!("A control plane says what holds, the agent on the node puts it in force. Every change below is the");
+    println!(
+        "A control plane says what holds, the agent on the node puts it in force. Every change below is the"
+    );
     println!("command that is shown; all traffic is real, counted where it arrives.\n");
     let topology = Topology::new(&[2, 2]);
     let mut world = World::start(&topology);

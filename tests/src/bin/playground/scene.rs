@@ -16,7 +16,10 @@ pub(crate) const SCENES: [(&str, Scene); 7] = [
     ("A rule holds red/a to 2 Mbps up and 1 down. Red/b beside it sends 10.", ruled),
     ("The plan is resized to 50 Mbps while eight downloads run.", resized),
     ("The agent is killed, later the control plane, while red/b sends 60 Mbps: 50 hold throughout.", killed),
-    ("The plan leaves red, its rule goes with it: red is basic again. Blue gets the plan and its peak.", moved),
+    (
+        "The plan leaves red, its rule goes with it: red is basic again. Blue gets the plan and its peak.",
+        moved,
+    ),
     ("The plan is deleted in spite of the network that uses it: blue is basic again.", deleted),
 ];
 
@@ -53,10 +56,8 @@ fn changed(
     let late = Instant::now() + SETTLED;
     world.watch((SETTLED + WATCHED).as_secs());
     let arrived = flows.finish();
-    let (before, after) = (
-        arrived.payload.rate_bps(early, change),
-        arrived.payload.rate_bps(late, late + WATCHED),
-    );
+    let (before, after) =
+        (arrived.payload.rate_bps(early, change), arrived.payload.rate_bps(late, late + WATCHED));
     let broken = arrived.broken.len();
     vec![
         Outcome::tcp(scenes[0], before, before_bps, broken),
@@ -77,13 +78,17 @@ fn ruled(world: &mut World<'_>) -> Vec<Outcome> {
     );
     vec![
         Outcome::udp("rule: red/a held to 2 Mbps up (UDP, 4 offered)", up, 2e6),
-        Outcome { least: 0.98, ..Outcome::udp("rule: red/a held to 1 Mbps down (UDP, 2 offered)", down, 1e6) },
+        Outcome {
+            least: 0.98,
+            ..Outcome::udp("rule: red/a held to 1 Mbps down (UDP, 2 offered)", down, 1e6)
+        },
         Outcome::udp("red/b is not: all that it sends arrives (UDP, 10 offered)", beside, 10e6),
     ]
 }
 
 fn resized(world: &mut World<'_>) -> Vec<Outcome> {
-    let scenes = ["red down before the resize (8 TCP flows)", "red down, resized to 50 Mbps (the same flows)"];
+    let scenes =
+        ["red down before the resize (8 TCP flows)", "red down, resized to 50 Mbps (the same flows)"];
     changed(world, "plan resize red --peak 50Mbps", scenes, 20e6, 50e6)
 }
 
