@@ -24,7 +24,7 @@ use clap::Parser;
 enum Verb {
     /// Find what is missing on this machine and install it.
     Setup(setup::Args),
-    /// Build the agent for release and show the size of the kernel programs.
+    /// Build the programs for release and show the size of the kernel programs.
     Build,
     /// Compare the kernel object with its budget.
     Object(object::Args),

@@ -71,9 +71,9 @@ pub(crate) fn bold(text: &str) -> String {
     painted(text, "1")
 }
 
-/// What is beside the point.
-pub(crate) fn dim(text: &str) -> String {
-    painted(text, "2")
+/// A command that is done.
+pub(crate) fn command(line: &str) -> String {
+    painted(&format!("$ {line}"), "36")
 }
 
 fn painted(text: &str, code: &str) -> String {

@@ -13,7 +13,7 @@ use limiter_tests::control::Control;
 use limiter_tests::program_file;
 use limiter_tests::topology::Topology;
 
-use crate::outcome::dim;
+use crate::outcome::command;
 
 /// Networks by their place in the topology.
 pub(crate) const NETWORKS: [&str; 2] = ["red", "blue"];
@@ -36,7 +36,7 @@ impl<'a> World<'a> {
         let agent = Agent::stopped(&topology.node, "");
         let mut world = Self { topology, control, agent, slots: Vec::new() };
         world.limiter("account create demo");
-        println!("   {}", dim("$ export LIMITER_ACCOUNT=demo"));
+        println!("   {}", command("export LIMITER_ACCOUNT=demo"));
         world.limiter("node create n1 --interface 'inst*'");
         world.limiter("token create n1-agent --role agent --node n1 --secret-file n1.token");
         world.limiter("network create red --prefix 10.10.0.0/24");
@@ -49,7 +49,7 @@ impl<'a> World<'a> {
         }
         let token = fs::read_to_string(world.control.folder().join("n1.token")).expect("token");
         world.agent.follow(&world.url(), token.trim());
-        println!("   {}", dim("$ limiter-agent run --control unix:… --token-file n1.token"));
+        println!("   {}", command("limiter-agent run --control unix:… --token-file n1.token"));
         world.agent.launch();
         world.find_meters();
         world
@@ -65,16 +65,16 @@ impl<'a> World<'a> {
     /// # Panics
     /// Where it fails, with what it said.
     pub(crate) fn limiter(&self, line: &str) -> String {
-        println!("   {}", dim(&format!("$ limiter {line}")));
-        let mut command = Command::new(program_file::find("limiter", "LIMITER_BIN"));
-        command.args(line.split_whitespace().map(|word| word.trim_matches('\'')));
-        command.current_dir(self.control.folder()).env("LIMITER_CONTROL", self.url());
+        println!("   {}", command(&format!("limiter {line}")));
+        let mut process = Command::new(program_file::find("limiter", "LIMITER_BIN"));
+        process.args(line.split_whitespace().map(|word| word.trim_matches('\'')));
+        process.current_dir(self.control.folder()).env("LIMITER_CONTROL", self.url());
         if !line.starts_with("account ") {
-            command.env("LIMITER_ACCOUNT", ACCOUNT);
+            process.env("LIMITER_ACCOUNT", ACCOUNT);
         }
-        let output = command.output().expect("limiter");
+        let output = process.output().expect("limiter");
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{command:?}: {}\n{said}\n{}", output.status, self.control.log());
+        assert!(output.status.success(), "{process:?}: {}\n{said}\n{}", output.status, self.control.log());
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
