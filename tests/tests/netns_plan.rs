@@ -8,6 +8,7 @@ use limiter_api::params::{
     Associate, Bindings, DeleteRules, End, NetworkChange, NewNetwork, NewRule, Resize, RuleChange,
 };
 use limiter_api::views::Rule;
+use limiter_common::meter::Direction;
 use limiter_tests::agent::Agent;
 use limiter_tests::control::Control;
 use limiter_tests::offered::{down_bps, reaches_bytes, up_bps};
@@ -17,7 +18,7 @@ use limiter_tests::topology::Topology;
 /// A control plane, the agent of its one node, and an account.
 struct Bed<'a> {
     control: Control,
-    _agent: Agent<'a>,
+    agent: Agent<'a>,
     account: String,
 }
 
@@ -29,7 +30,7 @@ fn bed(topology: &Topology) -> Bed<'_> {
     let token = std::fs::read_to_string(token).expect("token");
     agent.follow(&format!("unix:{}", control.socket().display()), token.trim());
     agent.launch();
-    Bed { control, _agent: agent, account }
+    Bed { control, agent, account }
 }
 
 impl Bed<'_> {
@@ -153,6 +154,31 @@ fn the_new_peak_holds_at_once_and_connections_go_on() {
     assert!(arrived.broken.is_empty(), "{:?}", arrived.broken);
     let measured = arrived.payload.rate_bps(start, start + Duration::from_secs(3));
     assert!(measured > 12_000_000.0 && measured < 40_000_000.0, "{measured}");
+}
+
+#[test]
+fn a_change_is_in_the_kernel_soon_after_its_answer() {
+    let topology = Topology::new(&[1]);
+    let bed = bed(&topology);
+    let (network, _) = bed.network(&topology, 0);
+    let plan = bed.plan(10, &network);
+    let maps = bed.agent.maps();
+    let mut times = Vec::new();
+    for mbps in [20, 30, 40, 50, 60] {
+        let resize = Resize { peak_bps: mbps * 1_000_000, expected_amount_micro: None };
+        bed.control.must(async |client| client.resize_plan(&plan, &resize).await);
+        let answered = Instant::now();
+        let expected = limiter_common::cost::per_byte(mbps * 1_000_000);
+        let meters = maps.meters();
+        while !(1..meters.slots()).any(|slot| meters.read(slot, Direction::Up).cost_per_byte == expected) {
+            assert!(answered.elapsed() < Duration::from_secs(10), "{}", bed.agent.log());
+            thread::sleep(Duration::from_micros(200));
+        }
+        times.push(answered.elapsed());
+    }
+    // The best of some, since the machine may be busy with other things.
+    assert!(times.iter().min() <= Some(&Duration::from_millis(50)), "{times:?}");
+    println!("from the answer to the kernel: {times:?}");
 }
 
 #[test]
