@@ -39,7 +39,7 @@ fn basic(world: &mut World<'_>) -> Vec<Outcome> {
     ]
 }
 
-/// Downloads run while `line` changes the peak of red; gives the outcome of the time after it.
+/// Downloads run while `line` changes the peak of red: what they got before it and after.
 fn changed(
     world: &mut World<'_>,
     line: &str,
