@@ -6,6 +6,7 @@ pub mod growth;
 pub mod netns;
 pub mod observer;
 pub mod one_way;
+pub mod postgres;
 pub mod probe;
 pub mod program;
 pub mod program_file;
