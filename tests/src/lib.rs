@@ -8,6 +8,7 @@ pub mod netns;
 pub mod observer;
 pub mod offered;
 pub mod one_way;
+pub mod postgres;
 pub mod probe;
 pub mod program;
 pub mod program_file;

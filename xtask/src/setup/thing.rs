@@ -72,7 +72,7 @@ impl Need {
                 vec![program("ip", "iproute2"), program("nft", "nftables"), program("ethtool", "ethtool")]
             }
             Self::Checks => vec![Thing::Tool(DENY)],
-            Self::Tests => vec![Thing::Tool(NEXTEST)],
+            Self::Tests => vec![Thing::Tool(NEXTEST), program("initdb", "postgresql")],
             Self::Kernel(version) => vec![
                 program("qemu-system-x86_64", "qemu-system-x86"),
                 program("depmod", "kmod"),

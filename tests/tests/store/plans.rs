@@ -1,0 +1,183 @@
+//! What is due, what waits for nodes, what is taken from instances when a plan goes, and what nodes carry.
+
+use limiter_control::store::Carried;
+use limiter_domain::{Instance, Network, Operation, OperationKind, Plan};
+
+use crate::things::{Basis, account, at, basis, commit, instance, name, network, plan, rate, rule};
+use crate::world::{Place, on_both};
+
+on_both!(
+    the_longest_due_comes_first,
+    plans_wait_for_nodes,
+    a_purge_takes_every_binding_of_the_plan_and_no_other,
+    nodes_carry_their_zones,
+    addresses_and_prefixes,
+);
+
+async fn the_longest_due_comes_first(place: &mut Place) {
+    let store = place.open().await;
+    let owner = basis(&store).await.account;
+    let dues = [Some(40), None, Some(10), Some(30), Some(20)];
+    commit(&store, async |write| {
+        for (number, due) in (2..).zip(dues) {
+            write.put_plan(&plan(number, &owner), due.map(at)).await.expect("put");
+        }
+    })
+    .await;
+    let due = async |now, limit| {
+        let plans = store.read().await.expect("a view").plans_due(at(now), limit).await.expect("list");
+        plans.into_iter().map(|plan| plan.id).collect::<Vec<_>>()
+    };
+    let ids = |numbers: &[u64]| numbers.iter().map(|&number| plan(number, &owner).id).collect::<Vec<_>>();
+    assert_eq!(due(9, 10).await, []);
+    assert_eq!(due(30, 10).await, ids(&[4, 6, 5]));
+    assert_eq!(due(100, 2).await, ids(&[4, 6]));
+    assert_eq!(store.read().await.expect("a view").next_due().await.expect("get"), Some(at(10)));
+    commit(&store, async |write| {
+        // What was worked through is due later, or never again.
+        write.put_plan(&plan(4, &owner), Some(at(200))).await.expect("put");
+        write.put_plan(&plan(6, &owner), None).await.expect("put");
+    })
+    .await;
+    assert_eq!(due(100, 10).await, ids(&[5, 2]));
+}
+
+async fn plans_wait_for_nodes(place: &mut Place) {
+    let store = place.open().await;
+    let owner = basis(&store).await.account;
+    let operation = Some(Operation { kind: OperationKind::Associate, started_at: at(1) });
+    let changing = Plan { operation: operation.clone(), ..plan(2, &owner) };
+    let resized = Plan { peak: rate(30_000_000), ..plan(3, &owner) };
+    let elsewhere = Plan { operation, region: "south".into(), ..plan(4, &owner) };
+    let waiting = async || {
+        let plans = store.read().await.expect("a view").plans_waiting("north").await.expect("list");
+        plans.into_iter().map(|plan| plan.id).collect::<std::collections::BTreeSet<_>>()
+    };
+    commit(&store, async |write| {
+        for plan in [&changing, &resized, &elsewhere] {
+            write.put_plan(plan, None).await.expect("put");
+        }
+    })
+    .await;
+    assert_eq!(waiting().await, [changing.id.clone(), resized.id.clone()].into());
+    let applied = Plan { applied_peak: resized.peak, ..resized };
+    commit(&store, async |write| write.put_plan(&applied, None).await.expect("put")).await;
+    assert_eq!(waiting().await, [changing.id].into());
+}
+
+async fn a_purge_takes_every_binding_of_the_plan_and_no_other(place: &mut Place) {
+    let store = place.open().await;
+    let Basis { account: owner, network: home, plan: own } = basis(&store).await;
+    let away = network(2, &owner);
+    let other = Plan { network: Some(away.id.clone()), ..plan(2, &owner) };
+    let bind = |number, network: &Network, rule_id| Instance { rule: rule_id, ..instance(number, network) };
+    let rules = [rule(1, &own), rule(2, &own), rule(3, &other)];
+    let first = rules[0].id.clone();
+    let instances = [
+        bind(1, &home, Some(rules[0].id.clone())),
+        bind(2, &home, Some(rules[1].id.clone())),
+        bind(3, &home, None),
+        bind(4, &away, Some(rules[2].id.clone())),
+    ];
+    commit(&store, async |write| {
+        write.put_network(&away).await.expect("put");
+        write.put_plan(&other, None).await.expect("put");
+        write.put_rules(&rules).await.expect("put");
+        write.put_instances(&instances).await.expect("put");
+        let defaulted = Network { default_rule: Some(first.clone()), ..home.clone() };
+        write.put_network(&defaulted).await.expect("put");
+    })
+    .await;
+    let revision = commit(&store, async |write| {
+        assert_eq!(write.unbind_plan(&own.id).await.expect("unbind"), 2);
+        assert_eq!(write.unbind_plan(&own.id).await.expect("unbind"), 0);
+        assert_eq!(write.clear_default_rule(&first).await.expect("clear"), 1);
+        assert_eq!(write.remove_rules_of_plan(&own.id).await.expect("remove"), 2);
+    })
+    .await;
+    let tx = store.read().await.expect("a view");
+    for (before, unbound) in instances.iter().zip([true, true, false, false]) {
+        let found = tx.instance(&before.id).await.expect("get").expect("the instance");
+        let expected = Instance {
+            rule: before.rule.clone().filter(|_| !unbound),
+            revision: if unbound { revision } else { before.revision },
+            version: before.version + u64::from(unbound),
+            ..before.clone()
+        };
+        assert_eq!(found, expected);
+    }
+    assert_eq!(tx.rules_of_plan(&own.id).await.expect("list"), []);
+    assert_eq!(tx.rules_of_plan(&other.id).await.expect("list").len(), 1);
+    assert_eq!(tx.network(&home.id).await.expect("get").expect("the network").default_rule, None);
+    drop(tx);
+    commit(&store, async |write| {
+        assert_eq!(write.unbind_rule(&rules[2].id).await.expect("unbind"), 1);
+    })
+    .await;
+}
+
+async fn nodes_carry_their_zones(place: &mut Place) {
+    let store = place.open().await;
+    let owner = account(1);
+    let of = |number, region: &str, zone: &str| Network {
+        region: region.into(),
+        zone: zone.into(),
+        ..network(number, &owner)
+    };
+    let networks = [of(1, "north", "a"), of(2, "north", "b"), of(3, "north", "c"), of(4, "south", "a")];
+    let numbered = || (1_u64..).zip(&networks);
+    let plans: Vec<_> = numbered()
+        .map(|(number, network)| Plan { network: Some(network.id.clone()), ..plan(number, &owner) })
+        .collect();
+    let rules: Vec<_> = (1..).zip(&plans).map(|(number, plan)| rule(number, plan)).collect();
+    let instances: Vec<_> = numbered()
+        .flat_map(|(number, network)| [instance(number, network), instance(number + 10, network)])
+        .collect();
+    let unused = plan(9, &owner);
+    commit(&store, async |write| {
+        write.put_account(&owner).await.expect("put");
+        write.put_networks(&networks).await.expect("put");
+        let due: Vec<_> = plans.iter().chain([&unused]).map(|plan| (plan, None)).collect();
+        write.put_plans(&due).await.expect("put");
+        write.put_rules(&rules).await.expect("put");
+        write.put_instances(&instances).await.expect("put");
+    })
+    .await;
+    let tx = store.read().await.expect("a view");
+    let all = Carried { networks: networks.to_vec(), plans, rules, instances };
+    for (zones, kept) in [(&["a", "b"][..], &[0, 1][..]), (&["c"], &[2]), (&["d"], &[]), (&[], &[])] {
+        let ids: Vec<_> = kept.iter().map(|&at: &usize| &networks[at].id).collect();
+        let mut expected = all.clone();
+        expected.networks.retain(|network| ids.contains(&&network.id));
+        expected.plans.retain(|plan| plan.network.as_ref().is_some_and(|id| ids.contains(&id)));
+        expected.rules.retain(|rule| expected.plans.iter().any(|plan| plan.id == rule.plan));
+        expected.instances.retain(|instance| ids.contains(&&instance.network));
+        expected.networks.sort_by(|a, b| a.id.cmp(&b.id));
+        expected.plans.sort_by(|a, b| a.id.cmp(&b.id));
+        expected.rules.sort_by(|a, b| a.id.cmp(&b.id));
+        expected.instances.sort_by(|a, b| a.id.cmp(&b.id));
+        assert_eq!(tx.carried("north", zones).await.expect("carried"), expected, "{zones:?}");
+    }
+}
+
+async fn addresses_and_prefixes(place: &mut Place) {
+    let store = place.open().await;
+    let Basis { account: owner, network: home, .. } = basis(&store).await;
+    let nets = |texts: &[&str]| texts.iter().map(|text| text.parse().expect("a prefix")).collect::<Vec<_>>();
+    let blue =
+        Network { zone: "blue".into(), prefixes: nets(&["fd00::/64", "10.1.0.0/16"]), ..network(2, &owner) };
+    let none = Instance { addresses: Vec::new(), ..instance(2, &home) };
+    commit(&store, async |write| {
+        write.put_network(&blue).await.expect("put");
+        write.put_instances(&[instance(1, &home), none.clone(), instance(3, &blue)]).await.expect("put");
+    })
+    .await;
+    let tx = store.read().await.expect("a view");
+    let found = tx.prefixes_of_zone("north", "blue").await.expect("list");
+    assert_eq!(found, [(blue.id.clone(), blue.prefixes.clone())]);
+    assert_eq!(tx.prefixes_of_zone("south", "blue").await.expect("list"), []);
+    let mut found = tx.addresses_of_network(&home.id).await.expect("list");
+    found.sort_by_key(|(_, addresses)| addresses.len());
+    assert_eq!(found, [(none.id, vec![]), (instance(1, &home).id, nets(&["10.0.0.1/32"]))]);
+    assert_eq!(&*name("network", 2), &*blue.name);
+}
