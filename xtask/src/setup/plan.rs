@@ -78,7 +78,9 @@ mod tests {
     #[test]
     fn a_bare_machine_gets_each_thing_once() {
         let plan = plan(&needs(), |_| false);
-        for package in ["rustc-web", "llvm-22-dev", "nftables", "qemu-system-x86", "python3-venv"] {
+        for package in
+            ["rustc-web", "llvm-22-dev", "nftables", "qemu-system-x86", "python3-venv", "postgresql"]
+        {
             assert_eq!(plan.packages.iter().filter(|named| **named == package).count(), 1, "{package}");
         }
         let installs: Vec<_> = plan.installs.iter().map(ToString::to_string).collect();
