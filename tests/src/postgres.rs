@@ -11,7 +11,7 @@ use tempfile::TempDir;
 /// A start takes at most this long, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running server. It keeps nothing safe: its data are not meant to outlive the machine.
+/// A running server. What it commits outlives it, but not the machine.
 pub struct Postgres {
     folder: TempDir,
     programs: PathBuf,
@@ -42,13 +42,7 @@ impl Postgres {
         let log = File::options().create(true).append(true).open(self.log_path()).expect("log");
         let mut command = self.as_server("postgres");
         command.arg("-D").arg(self.data()).arg("-k").arg(self.folder.path());
-        for setting in [
-            "listen_addresses=",
-            "fsync=off",
-            "full_page_writes=off",
-            "synchronous_commit=off",
-            "shared_buffers=32MB",
-        ] {
+        for setting in ["listen_addresses=", "fsync=off", "full_page_writes=off", "shared_buffers=32MB"] {
             command.args(["-c", setting]);
         }
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();

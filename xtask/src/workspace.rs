@@ -1,7 +1,7 @@
 //! Where things are: the workspace, its target folder, and programs that the verbs call.
 
+use std::env;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
 use crate::ebpf::cache_dir;
 
@@ -15,8 +15,7 @@ pub(crate) fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
-/// The path of `program`: from the per-user cache, LLVM 22, PATH, cargo's folder, or where Debian keeps what is for root
-/// and what PostgreSQL's server is made of.
+/// The path of `program`: from the per-user cache, LLVM 22, PATH, cargo's folder, or where Debian keeps what is for root.
 pub(crate) fn find_program(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let cargo = env::home_dir().unwrap_or_default().join(".cargo/bin");
@@ -24,7 +23,5 @@ pub(crate) fn find_program(program: &str) -> Option<PathBuf> {
     let mut dirs = vec![cache_dir().join("tools/bin"), "/usr/lib/llvm-22/bin".into()];
     dirs.extend(env::split_paths(&path));
     dirs.extend([cargo, "/usr/sbin".into(), "/sbin".into()]);
-    let servers = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    dirs.extend(servers.map(|version| version.path().join("bin")));
     dirs.iter().map(|dir| dir.join(program)).find(|file| file.is_file())
 }

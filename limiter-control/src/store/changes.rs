@@ -64,24 +64,31 @@ fn wake_all(sender: &watch::Sender<Revision>, revision: Revision) {
 }
 
 async fn listen(pool: PgPool, readers: DatabaseConnection, sender: Arc<watch::Sender<Revision>>) {
+    let mut first = true;
     loop {
-        if let Err(error) = listen_once(&pool, &readers, &sender).await {
+        if let Err(error) = listen_once(&pool, &readers, &sender, &mut first).await {
             tracing::warn!(%error, "changes of other replicas come late: the database does not tell of them");
         }
         tokio::time::sleep(RETRY).await;
     }
 }
 
-/// Listens until the connection is lost.
+/// Listens until the connection is lost; `first` is true where it never was.
 async fn listen_once(
     pool: &PgPool,
     readers: &DatabaseConnection,
     sender: &watch::Sender<Revision>,
+    first: &mut bool,
 ) -> Result<(), super::StoreError> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
-    wake_all(sender, installation::revision(readers).await?);
+    let revision = installation::revision(readers).await?;
+    if std::mem::take(first) {
+        wake(sender, revision);
+    } else {
+        wake_all(sender, revision);
+    }
     while let Some(told) = listener.try_recv().await? {
         if let Ok(revision) = told.payload().parse() {
             wake(sender, revision);

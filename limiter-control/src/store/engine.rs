@@ -10,7 +10,7 @@ use std::time::Duration;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sea_orm::sqlx::{ConnectOptions, PgPool};
-use sea_orm::{DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
+use sea_orm::{DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector, SqlxSqliteConnector};
 use tracing::log::LevelFilter;
 
 use super::error::StoreError;
@@ -105,6 +105,17 @@ impl Location {
             }
         }
     }
+}
+
+/// Why a transaction did not begin. A server that refuses connections is tried until the time is up, so that
+/// a pool without any connection says that it is gone, one with some that they are all in use.
+pub(super) fn not_begun(pool: &DatabaseConnection, error: DbErr) -> StoreError {
+    let error = StoreError::from(error);
+    let is_server = pool.get_database_backend() == DbBackend::Postgres;
+    if error == StoreError::Busy && is_server && pool.get_postgres_connection_pool().size() == 0 {
+        return StoreError::Unreachable { reason: "the server refuses connections".to_owned() };
+    }
+    error
 }
 
 /// How files are opened. `synchronous = FULL`: a commit is on disk when it returns, since bills and

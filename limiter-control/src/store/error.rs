@@ -191,9 +191,11 @@ impl StoreError {
         const UNIQUE: u32 = 2067;
         const PRIMARY_KEY: u32 = 1555;
         const FOREIGN_KEY: u32 = 787;
+        // RESTRICT is a trigger to SQLite; there are no others.
+        const TRIGGER: u32 = 1811;
         match (code, code & 0xff) {
             (UNIQUE | PRIMARY_KEY, _) => Self::Conflict { constraint: Constraint::of_columns(message) },
-            (FOREIGN_KEY, _) => Self::Conflict { constraint: Constraint::Reference },
+            (FOREIGN_KEY | TRIGGER, _) => Self::Conflict { constraint: Constraint::Reference },
             (_, 5 | 6) => Self::Busy,
             (_, 8) => Self::ReadOnly,
             (_, 13) => Self::Full,

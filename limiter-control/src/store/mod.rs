@@ -52,7 +52,7 @@ pub use tx::{Read, Tx, Write};
 pub use user::UserFilter;
 
 use changes::Changes;
-use engine::{Connections, Location};
+use engine::{Connections, Location, not_begun};
 
 /// A database of ours. Cheap to clone; the last clone closes it.
 #[derive(Clone)]
@@ -76,8 +76,10 @@ impl Store {
     pub async fn open(url: &str, now: Timestamp) -> Result<Self, StoreError> {
         let location: Location = url.parse()?;
         let connections = location.clone().connect()?;
-        migration::migrate(&connections.writer).await?;
-        let installation = installation::ensure(&connections.writer, now).await?;
+        let writer = &connections.writer;
+        writer.ping().await.map_err(|error| not_begun(writer, error))?;
+        migration::migrate(writer).await?;
+        let installation = installation::ensure(writer, now).await?;
         let revision = value::revision(installation.revision)?;
         let changes = Changes::start(revision, connections.notifier.clone(), connections.readers.clone());
         let incarnation = installation.incarnation;
@@ -109,16 +111,28 @@ impl Store {
                 ..TransactionOptions::default()
             },
         };
-        let transaction = readers.begin_with_options(options).await?;
+        let transaction = readers.begin_with_options(options).await;
+        let transaction = transaction.map_err(|error| not_begun(readers, error))?;
         // The view is taken by the first statement, not by the begin.
         let revision = installation::revision(&transaction).await?;
         Ok(Read::new(Tx::new(transaction, revision)))
     }
 
+    /// Closes all connections, those of clones too; SQLite then has one file alone. What is under way ends
+    /// first.
+    pub async fn close(self) {
+        let Connections { writer, readers, .. } = &self.inner.connections;
+        for pool in [readers, writer] {
+            // Closing a pool cannot fail.
+            let _ = pool.close_by_ref().await;
+        }
+    }
+
     /// A transaction that may change things, the only one at a time in all processes. It waits for the one
     /// before, at most 5 s ([`StoreError::Busy`]).
     pub async fn write(&self) -> Result<Write, StoreError> {
-        let transaction = self.inner.connections.writer.begin().await?;
+        let writer = &self.inner.connections.writer;
+        let transaction = writer.begin().await.map_err(|error| not_begun(writer, error))?;
         // As the first statement it waits for other writers before it sees anything, so that nothing read
         // later is stale, and no lock has to be upgraded.
         let revision = installation::next_revision(&transaction).await?;

@@ -1,9 +1,12 @@
 //! What the store promises, shown on SQLite and on PostgreSQL with the same bodies.
 
 mod changes;
+mod crash;
 mod lists;
 mod plans;
+mod refusals;
 mod round_trip;
+mod schema;
 mod things;
 mod transactions;
 mod uniqueness;

@@ -79,7 +79,7 @@ mod tests {
     fn a_bare_machine_gets_each_thing_once() {
         let plan = plan(&needs(), |_| false);
         for package in
-            ["rustc-web", "llvm-22-dev", "nftables", "postgresql", "qemu-system-x86", "python3-venv"]
+            ["rustc-web", "llvm-22-dev", "nftables", "qemu-system-x86", "python3-venv", "postgresql"]
         {
             assert_eq!(plan.packages.iter().filter(|named| **named == package).count(), 1, "{package}");
         }

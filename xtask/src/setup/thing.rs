@@ -47,6 +47,8 @@ pub(crate) enum Thing {
     Program { name: &'static str, package: &'static str },
     /// A program of a crate.
     Tool(Tool),
+    /// Server and clients of PostgreSQL.
+    Postgres,
     /// virtme-ng, in a Python environment of its own.
     Virtme,
     /// A kernel series with its modules.
@@ -72,7 +74,7 @@ impl Need {
                 vec![program("ip", "iproute2"), program("nft", "nftables"), program("ethtool", "ethtool")]
             }
             Self::Checks => vec![Thing::Tool(DENY)],
-            Self::Tests => vec![Thing::Tool(NEXTEST), program("initdb", "postgresql")],
+            Self::Tests => vec![Thing::Tool(NEXTEST), Thing::Postgres],
             Self::Kernel(version) => vec![
                 program("qemu-system-x86_64", "qemu-system-x86"),
                 program("depmod", "kmod"),
@@ -92,6 +94,7 @@ impl Thing {
             Self::Compiler => ebpf::find_compiler().is_ok(),
             Self::Program { name, .. } => find_program(name).is_some(),
             Self::Tool(tool) => tool.is_there(),
+            Self::Postgres => find_initdb().is_some(),
             Self::Virtme => virtme_run().is_file(),
             Self::Kernel(version) => kernel::image(version).is_ok(),
         }
@@ -104,6 +107,7 @@ impl Thing {
             Self::Program { package, .. } => vec![package],
             Self::Tool(tool) if *tool == BPF_LINKER => vec!["g++", "llvm-22-dev", "libpolly-22-dev"],
             Self::Tool(_) | Self::Kernel(_) => vec![],
+            Self::Postgres => vec!["postgresql"],
             Self::Virtme => vec!["python3-venv"],
         }
     }
@@ -111,7 +115,7 @@ impl Thing {
     /// What is to do beside the packages.
     pub(crate) fn install(&self) -> Option<Install> {
         match self {
-            Self::Compiler | Self::Program { .. } => None,
+            Self::Compiler | Self::Program { .. } | Self::Postgres => None,
             Self::Tool(tool) => Some(Install::Tool(*tool)),
             Self::Virtme => Some(Install::Virtme),
             Self::Kernel(version) => Some(Install::Kernel(version.clone())),
@@ -131,6 +135,13 @@ impl Tool {
             found => found.is_some(),
         }
     }
+}
+
+/// The program that only the server's package has; Debian keeps it out of the path, by version.
+fn find_initdb() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let by_version = versions.map(|version| version.path().join("bin/initdb")).find(|file| file.is_file());
+    by_version.or_else(|| find_program("initdb"))
 }
 
 /// Where virtme-ng is.

@@ -16,8 +16,8 @@ impl MigrationName for Step {
 impl MigrationTrait for Step {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let columns = Columns(manager.get_database_backend());
-        for table in tables(&columns) {
-            manager.create_table(table).await?;
+        for table in TABLES {
+            manager.create_table(table(&columns)).await?;
         }
         for index in indexes() {
             manager.create_index(index).await?;
@@ -64,9 +64,11 @@ fn bytes(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).blob().not_null().take()
 }
 
-fn table(name: &'static str, columns: impl IntoIterator<Item = ColumnDef>) -> TableCreateStatement {
-    let mut table = Table::create();
-    table.table(name).if_not_exists();
+fn table<const N: usize>(name: &'static str, columns: [ColumnDef; N]) -> TableCreateStatement {
+    with(Table::create().table(name).if_not_exists().take(), columns)
+}
+
+fn with<const N: usize>(mut table: TableCreateStatement, columns: [ColumnDef; N]) -> TableCreateStatement {
     for column in columns {
         table.col(column);
     }
@@ -84,32 +86,40 @@ impl Refers for TableCreateStatement {
     }
 }
 
-fn tables(c: &Columns) -> Vec<TableCreateStatement> {
-    vec![
-        table(
-            "installation",
-            [
-                number("id").primary_key().check(Expr::col("id").eq(1)).take(),
-                c.text("incarnation"),
-                number("revision"),
-                number("created_us"),
-            ],
-        ),
-        table("regions", [c.key("name"), number("revision")]),
-        table(
-            "accounts",
-            [c.key("id"), c.text("name"), flag("enabled"), number("created_us"), number("version")],
-        ),
-        users(c),
-        nodes(c),
-        tokens(c),
-        networks(c),
-        plans(c),
-        rules(c),
-        instances(c),
-        events(c),
-        idempotency(c),
-    ]
+/// In order: a table comes after those it refers to.
+const TABLES: [fn(&Columns) -> TableCreateStatement; 12] = [
+    installation,
+    regions,
+    accounts,
+    users,
+    nodes,
+    tokens,
+    networks,
+    plans,
+    rules,
+    instances,
+    events,
+    idempotency,
+];
+
+fn installation(c: &Columns) -> TableCreateStatement {
+    table(
+        "installation",
+        [
+            number("id").primary_key().check(Expr::col("id").eq(1)).take(),
+            c.text("incarnation"),
+            number("revision"),
+            number("created_us"),
+        ],
+    )
+}
+
+fn regions(c: &Columns) -> TableCreateStatement {
+    table("regions", [c.key("name"), number("revision")])
+}
+
+fn accounts(c: &Columns) -> TableCreateStatement {
+    table("accounts", [c.key("id"), c.text("name"), flag("enabled"), number("created_us"), number("version")])
 }
 
 fn users(c: &Columns) -> TableCreateStatement {
@@ -203,9 +213,9 @@ fn networks(c: &Columns) -> TableCreateStatement {
 }
 
 fn plans(c: &Columns) -> TableCreateStatement {
-    table(
+    let ordered = table(
         "plans",
-        vec![
+        [
             c.key("id"),
             c.text("account_id"),
             c.text_or_null("external_id"),
@@ -217,6 +227,11 @@ fn plans(c: &Columns) -> TableCreateStatement {
             c.text("status"),
             c.text("business"),
             c.text_or_null("reason"),
+        ],
+    );
+    with(
+        ordered,
+        [
             c.text_or_null("network_id"),
             c.text_or_null("operation"),
             number_or_null("operation_started_us"),
