@@ -15,12 +15,13 @@ pub(crate) struct Args {
     args: Vec<OsString>,
 }
 
-/// Builds the agent and the program `bin`, and takes over its exit status.
+/// Builds the agent, the control plane and the program `bin`, and takes over its exit status.
 pub(crate) fn run(bin: &str, args: &Args) -> Result<()> {
     setup::ensure(&[setup::Need::Object, setup::Need::Network])?;
-    let packages = ["--package", "limiter-agent", "--package", "limiter-tests"];
-    let bins = ["--bin", "limiter-agent", "--bin", bin];
-    process::show(process::cargo(["build", "--release"]).args(packages).args(bins))?;
+    let packages = ["limiter-agent", "limiter-control", "limiter-tests"].map(|name| ["--package", name]);
+    let bins = ["limiter-agent", "limiter-control", bin].map(|name| ["--bin", name]);
+    process::show(process::cargo(["build", "--release"])
+        .args(packages.concat()).args(bins.concat()))?;
     let path = workspace::target().join("release").join(bin);
     let status = Command::new(&path).args(&args.args).status();
     let status = status.with_context(|| format!("cannot run {}", path.display()))?;
