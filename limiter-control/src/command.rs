@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use limiter_api::params::NewUser;
 use limiter_domain::Settings;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
 
 async fn serve(database: &str, args: &RunArgs) -> anyhow::Result<()> {
     log(args.log_json);
+    raise_open_files();
     let doors = Doors::bind(args).await?;
     let settings =
         Settings { billing_utc_offset_hours: args.billing_utc_offset_hours, ..Settings::default() };
@@ -63,6 +65,15 @@ async fn serve(database: &str, args: &RunArgs) -> anyhow::Result<()> {
     let served = doors.serve(http::router(app), stop).await;
     work.abort();
     served
+}
+
+/// Every agent that waits holds a connection, and the usual limit is 1,024 files.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, limit = limit.current, "the number of open files stays as it is");
+    }
 }
 
 async fn open(database: &str) -> anyhow::Result<Store> {

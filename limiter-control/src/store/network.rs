@@ -192,6 +192,13 @@ impl Tx {
         self.all(filter.query().order_by_asc(Column::CreatedUs).order_by_asc(Column::Id)).await
     }
 
+    /// Regions with a network that is being deleted.
+    pub(super) async fn regions_deleting(&self) -> Result<Vec<String>, StoreError> {
+        let query = Entity::find().select_only().column(Column::Region).distinct();
+        let query = query.filter(Column::Status.eq(NetworkStatus::Deleting.code())).into_tuple();
+        self.checked(query.all(self.connection()).await)
+    }
+
     /// How many networks there are.
     pub async fn count_networks(&self, filter: &NetworkFilter) -> Result<u64, StoreError> {
         self.count(filter.query()).await

@@ -194,7 +194,7 @@ async fn an_agent_cannot_acknowledge_what_is_not_there_or_of_another_database() 
     let ack = |incarnation: &serde_json::Value, in_force: u64| json!({"incarnation": incarnation, "revision": 1, "in_force_revision": in_force});
     let early =
         world.post("/agent/ack", Some(world.agent()), ack(&fetched.body["incarnation"], u64::MAX)).await;
-    early.refused(400, "InvalidParameter");
+    early.refused(409, "VersionConflict");
     let foreign = world.post("/agent/ack", Some(world.agent()), ack(&json!("another"), 1)).await;
     foreign.refused(409, "VersionConflict");
     let node = world.get("/nodes/edge-1", None).await.good();
