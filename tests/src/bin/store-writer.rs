@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use limiter_control::store::Store;
 use limiter_domain::{Event, EventKind, Instance, InstanceId, Network};
+use limiter_state::Access;
 
 /// Instances and events of each transaction.
 const EACH: u128 = 50;
@@ -44,7 +45,7 @@ fn instance(id: InstanceId, network: &Network, revision: u64) -> Instance {
         network: network.id.clone(),
         external_id: None,
         addresses: Vec::new(),
-        internet: Default::default(),
+        internet: Access::Allow,
         rule: None,
         revision,
         created_at: Timestamp::UNIX_EPOCH,

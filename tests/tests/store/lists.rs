@@ -96,9 +96,11 @@ async fn a_page_has_at_most_a_hundred_rows(place: &mut Place) {
         assert_eq!(page.items.len(), expected);
         assert!(page.next.is_some());
     }
-    let first = tx.accounts(&Default::default(), &Default::default()).await.expect("list");
-    let rest =
-        tx.accounts(&Default::default(), &Paging { after: first.next, limit: 100 }).await.expect("list");
+    let first = tx.accounts(&AccountFilter::default(), &Paging::default()).await.expect("list");
+    let rest = tx
+        .accounts(&AccountFilter::default(), &Paging { after: first.next, limit: 100 })
+        .await
+        .expect("list");
     assert_eq!((rest.items.len(), rest.next), (20, None));
 }
 
@@ -233,6 +235,9 @@ async fn parts_of_names_are_plain_text(place: &mut Place) {
     }
 }
 
+/// Whether a filter is to keep an event.
+type Keep = fn(&Event) -> bool;
+
 async fn events_by_filter_and_order(place: &mut Place) {
     let store = place.open().await;
     let owner = account(1).id;
@@ -261,7 +266,7 @@ async fn events_by_filter_and_order(place: &mut Place) {
     assert_eq!(list(&EventFilter::default(), EventOrder::OldestFirst).await, all);
     let reversed: Vec<_> = all.iter().rev().cloned().collect();
     assert_eq!(list(&EventFilter::default(), EventOrder::NewestFirst).await, reversed);
-    let filters: [(EventFilter, fn(&Event) -> bool); 4] = [
+    let filters: [(EventFilter, Keep); 4] = [
         (EventFilter { account: Some(owner.clone()), ..Default::default() }, |event| event.account.is_some()),
         (EventFilter { kinds: vec![EventKind::RuleCreated], ..Default::default() }, |event| {
             event.kind == EventKind::RuleCreated

@@ -6,10 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use jiff::Timestamp;
-use limiter_control::store::{Store, StoreError};
+use limiter_control::store::{AccountFilter, Ack, InstanceFilter, Store, StoreError};
 use limiter_tests::postgres::Postgres;
-use sea_orm::ConnectionTrait;
-use sea_orm::TransactionTrait;
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use tempfile::TempDir;
 
 use crate::things::{self, account, basis, commit};
@@ -23,7 +22,13 @@ async fn a_database_held_by_another_is_busy(place: &mut Place) {
     let holder = raw.begin().await.expect("a transaction");
     holder.execute_unprepared("UPDATE installation SET revision = revision").await.expect("update");
     assert_eq!(store.write().await.err(), Some(StoreError::Busy));
-    store.read().await.expect("reading goes on").count_accounts(&Default::default()).await.expect("count");
+    store
+        .read()
+        .await
+        .expect("reading goes on")
+        .count_accounts(&AccountFilter::default())
+        .await
+        .expect("count");
     holder.rollback().await.expect("rollback");
     commit(&store, async |write| write.put_account(&account(1)).await.expect("put")).await;
 }
@@ -47,12 +52,7 @@ async fn a_copy_is_another_database(place: &mut Place) {
     let node = things::node(1);
     commit(&store, async |write| {
         write.put_node(&node).await.expect("put");
-        let ack = limiter_control::store::Ack {
-            node: node.id.clone(),
-            at: things::at(1),
-            revision: 900,
-            problem: None,
-        };
+        let ack = Ack { node: node.id.clone(), at: things::at(1), revision: 900, problem: None };
         write.note_ack(&ack).await.expect("note");
     })
     .await;
@@ -81,7 +81,7 @@ fn a_backup_is_whole_and_another_database() {
         assert_ne!(restored.incarnation(), store.incarnation());
         let tx = restored.read().await.expect("a view");
         assert_eq!(tx.plan(&basis.plan.id).await.expect("get"), Some(basis.plan));
-        assert_eq!(tx.count_accounts(&Default::default()).await.expect("count"), 1);
+        assert_eq!(tx.count_accounts(&AccountFilter::default()).await.expect("count"), 1);
         drop(tx);
         commit(&restored, async |write| write.put_account(&account(3)).await.expect("put")).await;
     });
@@ -195,7 +195,11 @@ async fn fill_and_free(store: &Store, small: &Small) {
     };
     assert_eq!(full, StoreError::Full);
     let tx = store.read().await.expect("reading goes on");
-    assert_eq!(tx.count_instances(&Default::default()).await.expect("count"), number, "half is written");
+    assert_eq!(
+        tx.count_instances(&InstanceFilter::default()).await.expect("count"),
+        number,
+        "half is written"
+    );
     drop(tx);
     small.free();
     commit(store, async |write| {
@@ -299,7 +303,7 @@ fn a_server_that_is_gone_is_said_and_survived() {
         place.server.as_mut().expect("a server").launch();
         commit(&store, async |write| write.put_account(&account(3)).await.expect("put")).await;
         let tx = store.read().await.expect("a view");
-        assert_eq!(tx.count_accounts(&Default::default()).await.expect("count"), 2);
+        assert_eq!(tx.count_accounts(&AccountFilter::default()).await.expect("count"), 2);
     });
 }
 

@@ -190,7 +190,7 @@ async fn networks(place: &mut Place) {
     let account = &basis.account.id;
     assert_eq!(tx.network_by_name(account, &network.name).await.expect("get").as_ref(), Some(&network));
     assert_eq!(tx.network_by_external_id(account, "ext").await.expect("get").as_ref(), Some(&network));
-    assert_eq!(tx.networks_by_id(&[network.id.clone()]).await.expect("get"), [network]);
+    assert_eq!(tx.networks_by_id(std::slice::from_ref(&network.id)).await.expect("get"), [network]);
 }
 
 async fn instances(place: &mut Place) {

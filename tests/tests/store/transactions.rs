@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use limiter_control::store::{EventFilter, EventOrder, Paging, StoreError};
+use limiter_control::store::{
+    AccountFilter, EventFilter, EventOrder, InstanceFilter, Paging, Store, StoreError,
+};
 use limiter_domain::Account;
 use tokio::task::JoinSet;
 
@@ -67,7 +69,8 @@ async fn writers_of_two_processes_follow_each_other(place: &mut Place) {
     let stores = [place.open().await, place.open().await];
     commit(&stores[0], async |write| write.put_account(&account(1)).await.expect("put")).await;
     let mut writers = JoinSet::new();
-    for store in stores.iter().cloned() {
+    for store in &stores {
+        let store = store.clone();
         writers.spawn(async move {
             for _ in 0..50 {
                 raise(&store).await.expect("a write");
@@ -80,7 +83,7 @@ async fn writers_of_two_processes_follow_each_other(place: &mut Place) {
 }
 
 /// Reads the account, then writes it with the next version.
-async fn raise(store: &limiter_control::store::Store) -> Result<u64, StoreError> {
+async fn raise(store: &Store) -> Result<u64, StoreError> {
     let write = store.write().await?;
     let account = write.account(&account(1).id).await?.expect("the account");
     tokio::task::yield_now().await;
@@ -100,11 +103,11 @@ async fn a_view_does_not_move(place: &mut Place) {
     for view in [&old, &during] {
         assert_eq!(view.revision(), first);
         assert_eq!(view.account(&account(2).id).await.expect("get"), None);
-        assert_eq!(view.count_accounts(&Default::default()).await.expect("count"), 1);
+        assert_eq!(view.count_accounts(&AccountFilter::default()).await.expect("count"), 1);
     }
     let new = store.read().await.expect("a view");
     assert_eq!(new.revision(), first + 1);
-    assert_eq!(new.count_accounts(&Default::default()).await.expect("count"), 2);
+    assert_eq!(new.count_accounts(&AccountFilter::default()).await.expect("count"), 2);
 }
 
 async fn after_a_refused_statement_nothing_is_kept(place: &mut Place) {
@@ -118,7 +121,7 @@ async fn after_a_refused_statement_nothing_is_kept(place: &mut Place) {
     let committed = write.commit().await;
     assert!(matches!(committed, Err(StoreError::Broken(_))), "{committed:?}");
     let tx = store.read().await.expect("a view");
-    assert_eq!(tx.count_accounts(&Default::default()).await.expect("count"), 1);
+    assert_eq!(tx.count_accounts(&AccountFilter::default()).await.expect("count"), 1);
     drop(tx);
     commit(&store, async |write| write.put_account(&account(2)).await.expect("put")).await;
 }
@@ -138,7 +141,7 @@ async fn an_abandoned_call_leaves_nothing(place: &mut Place) {
         commit(&store, async |_| ()).await;
     }
     let tx = store.read().await.expect("a view");
-    assert_eq!(tx.count_instances(&Default::default()).await.expect("count"), 0);
+    assert_eq!(tx.count_instances(&InstanceFilter::default()).await.expect("count"), 0);
 }
 
 async fn a_region_has_the_revision_of_its_last_change(place: &mut Place) {
@@ -170,7 +173,7 @@ async fn many_rows_are_put_at_once(place: &mut Place) {
         })
         .await;
         let tx = store.read().await.expect("a view");
-        let counted = tx.count_instances(&Default::default()).await.expect("count");
+        let counted = tx.count_instances(&InstanceFilter::default()).await.expect("count");
         assert_eq!((round, counted), (round, 10_000));
     }
     let ids: Vec<_> = instances.iter().map(|instance| instance.id.clone()).collect();

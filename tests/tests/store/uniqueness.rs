@@ -1,6 +1,6 @@
 //! What the database itself refuses, by name.
 
-use limiter_control::store::{Constraint, StoreError, Write};
+use limiter_control::store::{Constraint, Paging, Store, StoreError, TokenFilter, Write};
 use limiter_domain::{Instance, Network, Node, Plan, Rule, Token, User};
 
 use crate::things::{Basis, account, basis, commit, instance, network, node, plan, rule, token, user};
@@ -14,9 +14,9 @@ on_both!(
     tokens_go_with_their_user_and_node,
 );
 
-/// True where the database refuses what `put` writes, for the reason `constraint`.
+/// Checks that the database refuses what `put` writes, for the reason `constraint`.
 async fn refused(
-    store: &limiter_control::store::Store,
+    store: &Store,
     constraint: Constraint,
     put: impl AsyncFnOnce(&Write) -> Result<(), StoreError>,
 ) {
@@ -151,6 +151,6 @@ async fn tokens_go_with_their_user_and_node(place: &mut Place) {
         assert!(write.remove_node(&node(1).id).await.expect("remove"));
     })
     .await;
-    let left = store.read().await.expect("a view").tokens(&Default::default(), &Default::default()).await;
+    let left = store.read().await.expect("a view").tokens(&TokenFilter::default(), &Paging::default()).await;
     assert_eq!(left.expect("list").items, [token(3)]);
 }
