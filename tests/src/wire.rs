@@ -53,6 +53,7 @@ impl Sent {
     }
 
     /// The same with a key, so that it has one effect however often it is sent.
+    #[must_use]
     pub fn once(self, key: String) -> Self {
         Self { key: Some(key), ..self }
     }

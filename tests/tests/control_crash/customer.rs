@@ -92,7 +92,7 @@ impl Customer {
             4 => self.deletes_an_instance().await,
             5 if self.plans.len() < 5 => self.buys_a_plan().await,
             5 => self.deletes_a_plan().await,
-            6 | 7 | 8 => self.associates().await,
+            6..=8 => self.associates().await,
             9 => self.dissociates().await,
             10 | 11 => self.makes_a_rule().await,
             12 => self.deletes_a_rule().await,
@@ -343,7 +343,9 @@ impl Customer {
     fn purge(&mut self, plan: &str) {
         let rules: Vec<String> =
             self.rules.iter().filter(|(_, of)| *of == plan).map(|(id, _)| id.clone()).collect();
-        rules.iter().for_each(|rule| self.forget_rule(rule));
+        for rule in &rules {
+            self.forget_rule(rule);
+        }
     }
 
     fn forget_rule(&mut self, rule: &str) {

@@ -118,7 +118,7 @@ fn start(control: &mut Control, size: &Size, lines: &mut Lines) -> anyhow::Resul
     memory(control, "idle", None, lines)?;
     let before = cpu(control)?;
     std::thread::sleep(size.idle);
-    let percent = (cpu(control)? - before).as_secs_f64() / size.idle.as_secs_f64() * 100.0;
+    let percent = cpu(control)?.saturating_sub(before).as_secs_f64() / size.idle.as_secs_f64() * 100.0;
     lines.add("CPU, % of one", "idle", percent);
     Ok(())
 }
