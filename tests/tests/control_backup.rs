@@ -54,7 +54,10 @@ fn a_restored_database_is_another_one_and_nodes_fetch_it_whole() {
     assert!(found.instances > 0 && found.instances <= made as u64, "{} of {made}", found.instances);
 
     let stale = runtime().block_on(agent.acknowledge()).expect_err("a state of the other database");
-    assert!(matches!(&stale, Lost::Refused(status, text) if *status == 409 && text.contains("VersionConflict")), "{stale}");
+    assert!(
+        matches!(&stale, Lost::Refused(status, text) if *status == 409 && text.contains("VersionConflict")),
+        "{stale}"
+    );
     assert!(runtime().block_on(agent.fetch(0)).expect("a state"), "its whole state");
     let has = agent.has().expect("a state");
     assert_eq!(has.incarnation, status.incarnation);

@@ -99,7 +99,11 @@ async fn associations(pair: &Pair) {
     let events = pair.events().await;
     let count = |kind: EventKind| events.iter().filter(|event| event.kind == kind).count();
     assert_eq!(count(EventKind::PlanInUse), ASSOCIATIONS, "each association once");
-    assert_eq!(count(EventKind::PlanNotAssociated), ASSOCIATIONS + 2, "each dissociation once, and two orders");
+    assert_eq!(
+        count(EventKind::PlanNotAssociated),
+        ASSOCIATIONS + 2,
+        "each dissociation once, and two orders"
+    );
 }
 
 /// Two peaks for one plan at once: in some order, or one of them where both saw the same version.
@@ -207,7 +211,8 @@ impl Pair {
         let now_us = Arc::new(AtomicI64::new(start.as_microsecond()));
         let open = async || {
             let now_us = Arc::clone(&now_us);
-            let read = move || Timestamp::from_microsecond(now_us.load(Ordering::SeqCst)).expect("an instant");
+            let read =
+                move || Timestamp::from_microsecond(now_us.load(Ordering::SeqCst)).expect("an instant");
             let store = Store::open(url, start).await.expect("a store");
             App::new(store, Settings::default(), Clock::of(read))
         };
@@ -279,7 +284,8 @@ impl Pair {
         let tx = self.apps[0].store().read().await.expect("a view");
         let (mut events, mut paging) = (Vec::new(), Paging::default());
         loop {
-            let page = tx.events(&EventFilter::default(), EventOrder::OldestFirst, &paging).await.expect("events");
+            let page =
+                tx.events(&EventFilter::default(), EventOrder::OldestFirst, &paging).await.expect("events");
             events.extend(page.items);
             let Some(next) = page.next else { return events };
             paging.after = Some(next);

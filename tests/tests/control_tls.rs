@@ -151,4 +151,3 @@ fn told(control: &Control, words: &[&str]) -> String {
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
 }
-

@@ -20,8 +20,7 @@ pub(crate) fn run(bin: &str, args: &Args) -> Result<()> {
     setup::ensure(&[setup::Need::Object, setup::Need::Network])?;
     let packages = ["limiter-agent", "limiter-control", "limiter-tests"].map(|name| ["--package", name]);
     let bins = ["limiter-agent", "limiter-control", bin].map(|name| ["--bin", name]);
-    process::show(process::cargo(["build", "--release"])
-        .args(packages.concat()).args(bins.concat()))?;
+    process::show(process::cargo(["build", "--release"]).args(packages.concat()).args(bins.concat()))?;
     let path = workspace::target().join("release").join(bin);
     let status = Command::new(&path).args(&args.args).status();
     let status = status.with_context(|| format!("cannot run {}", path.display()))?;

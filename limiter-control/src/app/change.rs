@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use limiter_domain::{AccountId, Code, Event, EventKind, Happening, Revision};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,6 +11,9 @@ use serde::de::DeserializeOwned;
 use super::error::refuse;
 use super::{App, AppError, Caller};
 use crate::store::{IdempotencyRecord, Write};
+
+/// How long a repeated call gets the answer of the first.
+const ANSWERS_KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// A call that changes something.
 #[derive(Clone, Debug)]
@@ -81,6 +84,17 @@ impl App {
             return answer.map(Begun::Again).map_err(|error| AppError::Broken(error.to_string()));
         }
         Ok(Begun::New(Box::new(Change { tx, now, call: call.clone(), events: Vec::new() })))
+    }
+
+    /// Forgets answers that nobody repeats a call for any more, and tokens that ended before those.
+    pub async fn forget_old(&self) -> Result<(), AppError> {
+        let until = self.now().saturating_sub(ANSWERS_KEPT).unwrap_or(Timestamp::MIN);
+        let tx = self.store.write().await?;
+        let removed = tx.expire_idempotency(until).await? + tx.remove_ended_tokens(until).await?;
+        if removed > 0 {
+            tx.commit().await?;
+        }
+        Ok(())
     }
 
     /// Begins a change of our own, which no key repeats.

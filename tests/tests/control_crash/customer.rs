@@ -265,7 +265,8 @@ impl Customer {
         assert_eq!(networks, expected.collect(), "networks");
 
         let plan = |plan: &Value| {
-            let is = (plan["network"].as_str().map(str::to_owned), plan["peak_bps"].as_u64(), text(plan, "label"));
+            let is =
+                (plan["network"].as_str().map(str::to_owned), plan["peak_bps"].as_u64(), text(plan, "label"));
             assert_eq!(plan["applied_peak_bps"], plan["peak_bps"], "{plan}");
             (text(plan, "id"), is)
         };
@@ -294,7 +295,11 @@ impl Customer {
 
     async fn list(&self, what: &str) -> Vec<Value> {
         let (answer, _) = self.wire.insist(&Sent::new(Method::GET, &[what], None)).await;
-        assert_eq!((answer.status, &answer.body["next"]), (StatusCode::OK, &Value::Null), "one page of {what}");
+        assert_eq!(
+            (answer.status, &answer.body["next"]),
+            (StatusCode::OK, &Value::Null),
+            "one page of {what}"
+        );
         answer.body["items"].as_array().expect("items").clone()
     }
 

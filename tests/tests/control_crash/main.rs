@@ -63,7 +63,8 @@ fn crash(control: &mut Control, kills: usize) {
         control.launch();
     }
     stop.store(true, Ordering::SeqCst);
-    let customers: Vec<Customer> = customers.into_iter().map(|thread| thread.join().expect("a customer")).collect();
+    let customers: Vec<Customer> =
+        customers.into_iter().map(|thread| thread.join().expect("a customer")).collect();
     let agent = agent.join().expect("the agent");
     runtime().block_on(async {
         let agent = settled(agent, control, &token).await;

@@ -8,7 +8,8 @@ use limiter_control::secret;
 use limiter_control::store::{Store, Write};
 use limiter_domain::{
     Account, AccountId, Business, Charge, Instance, InstanceId, Network, NetworkId, NetworkKind,
-    NetworkStatus, Node, NodeId, NodeInterface, Pay, Plan, PlanId, Role, Rule, RuleId, Status, Token, TokenId,
+    NetworkStatus, Node, NodeId, NodeInterface, Pay, Plan, PlanId, Role, Rule, RuleId, Status, Token,
+    TokenId,
 };
 use limiter_state::{Access, Mode, Policy, Rate, UnknownSources};
 use limiter_tests::random::Random;

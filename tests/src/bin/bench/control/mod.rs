@@ -95,7 +95,9 @@ async fn furnish(control: &Control, size: &Size) -> anyhow::Result<World> {
     fill.networks(&store, ("default", "b"), first..second, None).await?;
     fill.networks(&store, ("default", "c"), second..all, None).await?;
     let mut agents = vec![(size.nodes[0], small.clone())];
-    for (instances, zones) in [(size.nodes[1] - size.nodes[0], &["b"][..]), (size.nodes[2] - size.nodes[0], &["b", "c"])] {
+    for (instances, zones) in
+        [(size.nodes[1] - size.nodes[0], &["b"][..]), (size.nodes[2] - size.nodes[0], &["b", "c"])]
+    {
         agents.push((instances, fill.nodes(&store, "default", zones, 1).await?.remove(0).1));
     }
     Ok(World { agents, plan: plans[0].to_string(), small })
@@ -136,7 +138,11 @@ async fn states(control: &Control, world: &World, lines: &mut Lines) -> anyhow::
                 times.push(start.elapsed().as_secs_f64() * 1e3);
             }
             lines.spread("state fetch, ms", &format!("{instances} instances, {encoding}"), Spread::of(times));
-            lines.add("state fetch, KiB", &format!("{instances} instances, {encoding}"), bytes as f64 / 1024.0);
+            lines.add(
+                "state fetch, KiB",
+                &format!("{instances} instances, {encoding}"),
+                bytes as f64 / 1024.0,
+            );
         }
     }
     memory(control, "after the states", Some(150.0), lines)
@@ -182,9 +188,11 @@ async fn resizes(
         acknowledged.push(ms(answered, acked));
     }
     follower.abort();
-    for (what, values) in
-        [("resize answered, ms", answers), ("then delivered, ms", delivered), ("then acknowledged, ms", acknowledged)]
-    {
+    for (what, values) in [
+        ("resize answered, ms", answers),
+        ("then delivered, ms", delivered),
+        ("then acknowledged, ms", acknowledged),
+    ] {
         let of = format!("{} instances, {} resizes", size.nodes[0], size.resizes);
         lines.spread(what, &of, Spread::of(values.iter().copied()));
         let highest = percentile(values, 0.99);
@@ -248,7 +256,8 @@ fn memory(control: &Control, when: &str, target: Option<f64>, lines: &mut Lines)
 fn cpu(control: &Control) -> anyhow::Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{}/stat", control.pid().context("it runs")?))?;
     let (_, fields) = stat.rsplit_once(')').context("a name in parentheses")?;
-    let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|text| text.parse::<u64>().ok()).sum();
+    let ticks: u64 =
+        fields.split_whitespace().skip(11).take(2).filter_map(|text| text.parse::<u64>().ok()).sum();
     Ok(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
 }
 
