@@ -1,9 +1,9 @@
 //! What the program can be told to do.
 
-use std::io::IsTerminal as _;
+use std::fs;
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::{fs, io};
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
@@ -121,8 +121,12 @@ async fn restored(database: &str) -> anyhow::Result<()> {
 fn log(json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn,sea_orm=warn"));
-    // The journal is no terminal: colours would be noise there.
-    let ansi = io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(ansi);
+    // The journal is no terminal: colours would be noise there. An event that cannot be written, since its
+    // disk is full or nobody reads it, ends no request.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .log_internal_errors(false);
     if json { builder.json().init() } else { builder.init() }
 }

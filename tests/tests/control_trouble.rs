@@ -147,6 +147,8 @@ fn a_stopped_server_is_told_and_over_when_it_runs_again() {
     let mut server = Postgres::start();
     let control = Control::start_at(&server.database("trouble"));
     let (_, mut agent) = furnish(&control);
+    // The server of a test keeps nothing safe by itself.
+    server.sql("trouble", "CHECKPOINT");
     server.stop();
     let problem = until_refused(&control);
     assert_unavailable(&problem, "the database cannot be reached");
