@@ -1,10 +1,12 @@
-CREATE TABLE "accounts" ( "id" text NOT NULL PRIMARY KEY,
+CREATE TABLE "accounts" (
+    "id" text NOT NULL PRIMARY KEY,
     "name" text NOT NULL,
     "enabled" boolean NOT NULL,
     "created_us" integer NOT NULL,
     "version" integer NOT NULL );
 CREATE UNIQUE INDEX "accounts_name" ON "accounts" ("name");
-CREATE TABLE "events" ( "revision" integer NOT NULL,
+CREATE TABLE "events" (
+    "revision" integer NOT NULL,
     "number" integer NOT NULL,
     "at_us" integer NOT NULL,
     "account_id" text,
@@ -12,29 +14,27 @@ CREATE TABLE "events" ( "revision" integer NOT NULL,
     "request_id" text NOT NULL,
     "kind" text NOT NULL,
     "subject" text NOT NULL,
-    "detail" text NOT NULL, PRIMARY KEY ("revision",
-    "number") );
+    "detail" text NOT NULL,
+    PRIMARY KEY ("revision", "number") );
 CREATE INDEX "events_at" ON "events" ("at_us");
-CREATE INDEX "events_of_account" ON "events" ("account_id",
-    "revision",
-    "number");
-CREATE INDEX "events_of_subject" ON "events" ("subject",
-    "revision",
-    "number");
-CREATE TABLE "idempotency" ( "owner" text NOT NULL,
+CREATE INDEX "events_of_account" ON "events" ("account_id", "revision", "number");
+CREATE INDEX "events_of_subject" ON "events" ("subject", "revision", "number");
+CREATE TABLE "idempotency" (
+    "owner" text NOT NULL,
     "operation" text NOT NULL,
     "client_token" text NOT NULL,
     "request_hash" blob NOT NULL,
     "response" text NOT NULL,
-    "created_us" integer NOT NULL, PRIMARY KEY ("owner",
-    "operation",
-    "client_token") );
+    "created_us" integer NOT NULL,
+    PRIMARY KEY ("owner", "operation", "client_token") );
 CREATE INDEX "idempotency_age" ON "idempotency" ("created_us");
-CREATE TABLE "installation" ( "id" integer NOT NULL PRIMARY KEY CHECK ("id" = 1),
+CREATE TABLE "installation" (
+    "id" integer NOT NULL PRIMARY KEY CHECK ("id" = 1),
     "incarnation" text NOT NULL,
     "revision" integer NOT NULL,
     "created_us" integer NOT NULL );
-CREATE TABLE "instances" ( "id" text NOT NULL PRIMARY KEY,
+CREATE TABLE "instances" (
+    "id" text NOT NULL PRIMARY KEY,
     "account_id" text NOT NULL,
     "network_id" text NOT NULL,
     "name" text NOT NULL,
@@ -44,21 +44,18 @@ CREATE TABLE "instances" ( "id" text NOT NULL PRIMARY KEY,
     "rule_id" text,
     "revision" integer NOT NULL,
     "created_us" integer NOT NULL,
-    "version" integer NOT NULL, FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT, FOREIGN KEY ("network_id") REFERENCES "networks" ("id") ON DELETE RESTRICT, FOREIGN KEY ("rule_id") REFERENCES "rules" ("id") ON DELETE RESTRICT );
-CREATE INDEX "instances_age" ON "instances" ("created_us",
-    "id");
-CREATE UNIQUE INDEX "instances_external_id" ON "instances" ("account_id",
-    "external_id");
-CREATE UNIQUE INDEX "instances_name" ON "instances" ("network_id",
-    "name");
-CREATE INDEX "instances_of_account" ON "instances" ("account_id",
-    "created_us",
-    "id");
-CREATE INDEX "instances_of_network" ON "instances" ("network_id",
-    "created_us",
-    "id");
+    "version" integer NOT NULL,
+    FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT,
+    FOREIGN KEY ("network_id") REFERENCES "networks" ("id") ON DELETE RESTRICT,
+    FOREIGN KEY ("rule_id") REFERENCES "rules" ("id") ON DELETE RESTRICT );
+CREATE INDEX "instances_age" ON "instances" ("created_us", "id");
+CREATE UNIQUE INDEX "instances_external_id" ON "instances" ("account_id", "external_id");
+CREATE UNIQUE INDEX "instances_name" ON "instances" ("network_id", "name");
+CREATE INDEX "instances_of_account" ON "instances" ("account_id", "created_us", "id");
+CREATE INDEX "instances_of_network" ON "instances" ("network_id", "created_us", "id");
 CREATE INDEX "instances_of_rule" ON "instances" ("rule_id");
-CREATE TABLE "networks" ( "id" text NOT NULL PRIMARY KEY,
+CREATE TABLE "networks" (
+    "id" text NOT NULL PRIMARY KEY,
     "account_id" text NOT NULL,
     "name" text NOT NULL,
     "external_id" text,
@@ -74,20 +71,16 @@ CREATE TABLE "networks" ( "id" text NOT NULL PRIMARY KEY,
     "status" text NOT NULL,
     "revision" integer NOT NULL,
     "created_us" integer NOT NULL,
-    "version" integer NOT NULL, FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT );
-CREATE INDEX "networks_age" ON "networks" ("created_us",
-    "id");
+    "version" integer NOT NULL,
+    FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT );
+CREATE INDEX "networks_age" ON "networks" ("created_us", "id");
 CREATE INDEX "networks_default_rule" ON "networks" ("default_rule_id");
-CREATE UNIQUE INDEX "networks_external_id" ON "networks" ("account_id",
-    "external_id");
-CREATE UNIQUE INDEX "networks_name" ON "networks" ("account_id",
-    "name");
-CREATE INDEX "networks_of_account" ON "networks" ("account_id",
-    "created_us",
-    "id");
-CREATE INDEX "networks_of_zone" ON "networks" ("region",
-    "zone");
-CREATE TABLE "nodes" ( "id" text NOT NULL PRIMARY KEY,
+CREATE UNIQUE INDEX "networks_external_id" ON "networks" ("account_id", "external_id");
+CREATE UNIQUE INDEX "networks_name" ON "networks" ("account_id", "name");
+CREATE INDEX "networks_of_account" ON "networks" ("account_id", "created_us", "id");
+CREATE INDEX "networks_of_zone" ON "networks" ("region", "zone");
+CREATE TABLE "nodes" (
+    "id" text NOT NULL PRIMARY KEY,
     "name" text NOT NULL,
     "region" text NOT NULL,
     "uplinks" text NOT NULL,
@@ -104,7 +97,8 @@ CREATE TABLE "nodes" ( "id" text NOT NULL PRIMARY KEY,
     "version" integer NOT NULL );
 CREATE UNIQUE INDEX "nodes_name" ON "nodes" ("name");
 CREATE INDEX "nodes_region" ON "nodes" ("region");
-CREATE TABLE "plans" ( "id" text NOT NULL PRIMARY KEY,
+CREATE TABLE "plans" (
+    "id" text NOT NULL PRIMARY KEY,
     "account_id" text NOT NULL,
     "external_id" text,
     "region" text NOT NULL,
@@ -130,22 +124,20 @@ CREATE TABLE "plans" ( "id" text NOT NULL PRIMARY KEY,
     "ticked_us" integer NOT NULL,
     "version" integer NOT NULL,
     "due_us" integer,
-    "waiting" boolean NOT NULL, FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT, FOREIGN KEY ("network_id") REFERENCES "networks" ("id") ON DELETE RESTRICT );
-CREATE INDEX "plans_age" ON "plans" ("created_us",
-    "id");
-CREATE INDEX "plans_due" ON "plans" ("due_us",
-    "id");
-CREATE UNIQUE INDEX "plans_external_id" ON "plans" ("account_id",
-    "external_id");
+    "waiting" boolean NOT NULL,
+    FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT,
+    FOREIGN KEY ("network_id") REFERENCES "networks" ("id") ON DELETE RESTRICT );
+CREATE INDEX "plans_age" ON "plans" ("created_us", "id");
+CREATE INDEX "plans_due" ON "plans" ("due_us", "id");
+CREATE UNIQUE INDEX "plans_external_id" ON "plans" ("account_id", "external_id");
 CREATE UNIQUE INDEX "plans_network" ON "plans" ("network_id");
-CREATE INDEX "plans_of_account" ON "plans" ("account_id",
-    "created_us",
-    "id");
-CREATE INDEX "plans_waiting" ON "plans" ("region",
-    "waiting");
-CREATE TABLE "regions" ( "name" text NOT NULL PRIMARY KEY,
+CREATE INDEX "plans_of_account" ON "plans" ("account_id", "created_us", "id");
+CREATE INDEX "plans_waiting" ON "plans" ("region", "waiting");
+CREATE TABLE "regions" (
+    "name" text NOT NULL PRIMARY KEY,
     "revision" integer NOT NULL );
-CREATE TABLE "rules" ( "id" text NOT NULL PRIMARY KEY,
+CREATE TABLE "rules" (
+    "id" text NOT NULL PRIMARY KEY,
     "account_id" text NOT NULL,
     "plan_id" text NOT NULL,
     "name" text NOT NULL,
@@ -153,17 +145,17 @@ CREATE TABLE "rules" ( "id" text NOT NULL PRIMARY KEY,
     "down_bps" integer NOT NULL,
     "revision" integer NOT NULL,
     "created_us" integer NOT NULL,
-    "version" integer NOT NULL, FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT, FOREIGN KEY ("plan_id") REFERENCES "plans" ("id") ON DELETE RESTRICT );
-CREATE INDEX "rules_age" ON "rules" ("created_us",
-    "id");
-CREATE UNIQUE INDEX "rules_name" ON "rules" ("plan_id",
-    "name");
-CREATE INDEX "rules_of_account" ON "rules" ("account_id",
-    "created_us",
-    "id");
-CREATE TABLE "seaql_migrations" ( "version" varchar NOT NULL PRIMARY KEY,
+    "version" integer NOT NULL,
+    FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT,
+    FOREIGN KEY ("plan_id") REFERENCES "plans" ("id") ON DELETE RESTRICT );
+CREATE INDEX "rules_age" ON "rules" ("created_us", "id");
+CREATE UNIQUE INDEX "rules_name" ON "rules" ("plan_id", "name");
+CREATE INDEX "rules_of_account" ON "rules" ("account_id", "created_us", "id");
+CREATE TABLE "seaql_migrations" (
+    "version" varchar NOT NULL PRIMARY KEY,
     "applied_at" integer NOT NULL );
-CREATE TABLE "tokens" ( "id" text NOT NULL PRIMARY KEY,
+CREATE TABLE "tokens" (
+    "id" text NOT NULL PRIMARY KEY,
     "name" text NOT NULL,
     "account_id" text,
     "node_id" text,
@@ -172,18 +164,23 @@ CREATE TABLE "tokens" ( "id" text NOT NULL PRIMARY KEY,
     "hash" blob NOT NULL,
     "created_us" integer NOT NULL,
     "expires_us" integer,
-    "revoked_us" integer, FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT, FOREIGN KEY ("node_id") REFERENCES "nodes" ("id") ON DELETE CASCADE, FOREIGN KEY ("user_id") REFERENCES "users" ("id") ON DELETE CASCADE );
+    "revoked_us" integer,
+    FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT,
+    FOREIGN KEY ("node_id") REFERENCES "nodes" ("id") ON DELETE CASCADE,
+    FOREIGN KEY ("user_id") REFERENCES "users" ("id") ON DELETE CASCADE );
 CREATE INDEX "tokens_account" ON "tokens" ("account_id");
 CREATE UNIQUE INDEX "tokens_hash" ON "tokens" ("hash");
 CREATE INDEX "tokens_node" ON "tokens" ("node_id");
 CREATE INDEX "tokens_user" ON "tokens" ("user_id");
-CREATE TABLE "users" ( "id" text NOT NULL PRIMARY KEY,
+CREATE TABLE "users" (
+    "id" text NOT NULL PRIMARY KEY,
     "name" text NOT NULL,
     "account_id" text,
     "role" text NOT NULL,
     "password_hash" text NOT NULL,
     "enabled" boolean NOT NULL,
     "created_us" integer NOT NULL,
-    "version" integer NOT NULL, FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT );
+    "version" integer NOT NULL,
+    FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT );
 CREATE INDEX "users_account" ON "users" ("account_id");
 CREATE UNIQUE INDEX "users_name" ON "users" ("name");
