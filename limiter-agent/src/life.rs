@@ -77,10 +77,10 @@ impl Life {
     async fn from(place: &Place, file: &Path) -> Result<(Self, Source), Refused> {
         let source = Source::read(file)?;
         let failed = |reason| Refused::new(source.desired.origin.as_ref(), reason);
-        let node = open(place, &source.desired).await.map_err(failed)?;
+        let node = open(place, &source).await.map_err(failed)?;
         let (desired, seen_at) = (source.desired.clone(), clock::wall());
         let mut life = Self { place: place.clone(), node, desired, seen_at, rounds: Arc::default() };
-        life.follow(None).await.map_err(|error| failed(error.into()))?;
+        life.follow(None).await.map_err(|error| failed(source.explain(error).into()))?;
         life.rounds.note(true, true, life.node.actions);
         Ok((life, source))
     }
@@ -119,6 +119,10 @@ impl Life {
         let read = self.read_changed(file_watch)?;
         let desired = read.as_ref().map(|read| &read.desired);
         if let Err(error) = self.follow(desired).await {
+            let error = match &read {
+                Some(read) => read.explain(error),
+                None => error,
+            };
             return Err(Refused::new(desired.unwrap_or(&self.desired).origin.as_ref(), error));
         }
         let is_changed = read.is_some();
@@ -171,10 +175,11 @@ impl Life {
     }
 }
 
-async fn open(place: &Place, desired: &Desired) -> anyhow::Result<Node> {
+async fn open(place: &Place, source: &Source) -> anyhow::Result<Node> {
     let mut netlink = Netlink::open()?;
-    growth::make_room(&place.pins, desired, &mut netlink).await?;
-    let programs = Programs::load(&place.pins, &sizing::sizes(desired))?;
+    let room = growth::make_room(&place.pins, &source.desired, &mut netlink).await;
+    room.map_err(|error| source.explain(error))?;
+    let programs = Programs::load(&place.pins, &sizing::sizes(&source.desired))?;
     let maps = Maps::open(&place.pins)?.context("the maps just pinned are gone")?;
     let undo = Undo::open(&place.state_dir).context("reading the record for uninstall")?;
     Ok(Node { maps, programs, netlink, undo, actions: 0 })

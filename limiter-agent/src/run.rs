@@ -12,6 +12,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::args::{MetricsAddress, RunArgs};
 use crate::control::{Link, LinkArgs, Record};
+use crate::dataplane::heap;
 use crate::life::{Life, Refused};
 use crate::metrics::{self, Collector};
 use crate::netlink::Watch;
@@ -58,6 +59,7 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
     }
     life.tell_ready();
     tell(&place, link.as_ref(), &life, refused);
+    heap::give_back();
 
     let mut hangup = signal(SignalKind::hangup())?;
     let mut timer = tokio::time::interval(REREAD);
@@ -76,6 +78,7 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
         }
         let refused = life.step(&file_watch).await;
         tell(&place, link.as_ref(), &life, refused);
+        heap::give_back();
     }
     tracing::info!("stopping; limits stay in force");
     let _ = sd_notify::notify(&[NotifyState::Stopping]);

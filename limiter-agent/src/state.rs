@@ -3,18 +3,20 @@
 use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use crate::desired::{self, Desired, OriginSpec};
 use crate::place::Place;
+use crate::reconcile::error::ReconcileError;
 
 /// A state that was read and checked, with the bytes it came from.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// The checked state.
     pub desired: Desired,
+    path: PathBuf,
     bytes: Vec<u8>,
 }
 
@@ -51,8 +53,18 @@ impl Source {
 
     fn of(path: &Path, bytes: Vec<u8>) -> Result<Self, Refusal> {
         match desired::checked(path, &bytes) {
-            Ok(desired) => Ok(Self { desired, bytes }),
+            Ok(desired) => Ok(Self { desired, path: path.to_owned(), bytes }),
             Err(error) => Err(Refusal { origin: desired::origin(&bytes), error }),
+        }
+    }
+
+    /// An error that this state led to, with its place in the file where the state is at fault.
+    pub fn explain(&self, error: ReconcileError) -> ReconcileError {
+        match error {
+            ReconcileError::Plan(error) => {
+                desired::unfit(&self.path, &self.bytes, error.part(), &error).into()
+            }
+            other => other,
         }
     }
 

@@ -13,6 +13,7 @@ pub const WAIT_MAX_S: u16 = 60;
 /// What the agent has, and how long it waits for something newer.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct StateQuery {
     /// The incarnation of the state it has; absent: it has none.
     #[serde(default)]

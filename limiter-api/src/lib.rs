@@ -15,7 +15,7 @@ pub mod views;
 pub use problem::Problem;
 
 /// Header of a call that changes something: a repeated call with the same value has no second effect.
-/// 1 to 64 ASCII characters, in the scope of the caller's account and the operation.
+/// 1 to 64 ASCII characters, in the scope of the caller's account and the operation, for 90 days.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Header that names a request in answers, logs and events.

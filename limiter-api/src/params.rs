@@ -9,21 +9,20 @@ use crate::views::NodeInterface;
 /// Where a page begins and how long it is.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Paging {
     /// `next` of the page before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// Items on the page: 1 to 100, absent: 100.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }
 
 /// Whose things.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Whose {
     /// Id or name of the account; operators only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
 }
 
@@ -50,10 +49,8 @@ pub struct NewAccount {
 #[serde(deny_unknown_fields)]
 pub struct AccountChange {
     /// A new name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// False: nobody of it may act any more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
 }
 
@@ -68,7 +65,6 @@ pub struct NewUser {
     /// `operator`, `customer`, `viewer` or `accountant`.
     pub role: String,
     /// Id or name of the account of a customer or viewer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
 }
 
@@ -77,10 +73,8 @@ pub struct NewUser {
 #[serde(deny_unknown_fields)]
 pub struct UserChange {
     /// A new password; ends every session of the user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
     /// False: may not sign in any more; ends every session of the user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
 }
 
@@ -93,13 +87,10 @@ pub struct NewToken {
     /// `operator`, `customer`, `viewer`, `accountant` or `agent`; never more than the caller's own.
     pub role: String,
     /// Id or name of the account of a customer's or viewer's token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// Id or name of the node of an agent's token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
     /// When it ends; absent: never.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
 }
 
@@ -110,7 +101,6 @@ pub struct NewNode {
     /// Its name: 1 to 64 characters, unique.
     pub name: String,
     /// Its region; absent: `default`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// Devices towards the Internet; empty: those of the default routes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -125,43 +115,33 @@ pub struct NewNode {
 #[serde(deny_unknown_fields)]
 pub struct NodeChange {
     /// A new name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// All uplinks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uplinks: Option<Vec<String>>,
     /// All interfaces.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interfaces: Option<Vec<NodeInterface>>,
     /// True: everything passes, unmetered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bypass: Option<bool>,
     /// True: it passes nothing any more, so nothing waits for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fenced: Option<bool>,
 }
 
 /// Which networks.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct NetworkQuery {
     /// Of this account (id or name); operators only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// In this region.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// Whose name contains this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// True: only those that no plan holds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub without_plan: Option<bool>,
     /// `next` of the page before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// Items on the page.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }
 
@@ -170,38 +150,28 @@ pub struct NetworkQuery {
 #[serde(deny_unknown_fields)]
 pub struct NewNetwork {
     /// Id or name of its account; operators only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// Its name: 1 to 64 characters, unique in the account.
     pub name: String,
     /// The owner's own identity for it, unique in the account.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
     /// Its region; absent: `default`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// Its zone; absent: `default`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
     /// `shared` (basic bandwidth comes with it) or `vpc`; absent: `shared`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// The basic rate of a shared network; absent: the deployment's. Operators only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic_bps: Option<u64>,
     /// The prefixes its instances have their addresses from.
     pub prefixes: Vec<String>,
     /// Ids or names of the nodes that carry it; absent: every node of its region that serves its zone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes: Option<Vec<String>>,
     /// `allow` or `deny`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub internet: Option<String>,
     /// Sources that are no known instance: `drop` or `budget`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_sources: Option<String>,
     /// Count what would be refused, refuse nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observe: Option<bool>,
 }
 
@@ -210,22 +180,16 @@ pub struct NewNetwork {
 #[serde(deny_unknown_fields)]
 pub struct NetworkChange {
     /// A new name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// All its prefixes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefixes: Option<Vec<String>>,
     /// The basic rate of a shared network. Operators only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic_bps: Option<u64>,
     /// `allow` or `deny`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub internet: Option<String>,
     /// `drop` or `budget`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_sources: Option<String>,
     /// Count what would be refused, refuse nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observe: Option<bool>,
     /// Rule of instances without one; null: none.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "nullable")]
@@ -235,24 +199,19 @@ pub struct NetworkChange {
 /// Which instances.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct InstanceQuery {
     /// Of this account (id or name); operators only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// Of this network.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
     /// Bound to this rule.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// Whose name contains this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// `next` of the page before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// Items on the page.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }
 
@@ -265,12 +224,10 @@ pub struct NewInstance {
     /// Its name: 1 to 64 characters, unique in the network.
     pub name: String,
     /// The owner's own identity for it, unique in the account.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
     /// Addresses and prefixes it owns.
     pub addresses: Vec<String>,
     /// `allow` or `deny`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub internet: Option<String>,
 }
 
@@ -279,40 +236,31 @@ pub struct NewInstance {
 #[serde(deny_unknown_fields)]
 pub struct InstanceChange {
     /// A new name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// All addresses and prefixes it owns.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub addresses: Option<Vec<String>>,
     /// `allow` or `deny`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub internet: Option<String>,
 }
 
 /// Which plans.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct PlanQuery {
     /// Of this account (id or name); operators only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// In this region.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// With this status.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     /// `subscription` or `pay_as_you_go`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pay: Option<String>,
     /// That holds this network.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
     /// `next` of the page before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// Items on the page.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }
 
@@ -321,35 +269,26 @@ pub struct PlanQuery {
 #[serde(deny_unknown_fields)]
 pub struct NewPlan {
     /// Id or name of its account; operators only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// The owner's own identity for it, unique in the account.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
     /// Its region; absent: the network's, else `default`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// `subscription` or `pay_as_you_go`.
     pub pay: String,
     /// `bandwidth` or `traffic`; absent: `bandwidth`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charge: Option<String>,
     /// The peak for each direction.
     pub peak_bps: u64,
     /// The network to associate at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
     /// Duration of a subscription: `1w`, `1m`, `2m`, `3m`, `6m`, `1y`, `2y`, `3y`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<String>,
     /// Whether it is renewed by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_renew: Option<bool>,
     /// The amount the caller was shown, in millionths; another one refuses the order.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_amount_micro: Option<i64>,
     /// The agreement that was accepted, where the deployment has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement_version: Option<String>,
 }
 
@@ -368,7 +307,6 @@ pub struct Resize {
     /// The new peak for each direction.
     pub peak_bps: u64,
     /// The amount the caller was shown, in millionths.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_amount_micro: Option<i64>,
 }
 
@@ -389,10 +327,8 @@ pub struct Renew {
     /// The duration.
     pub duration: String,
     /// Also switches automatic renewal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_renew: Option<bool>,
     /// The amount the caller was shown for each, in millionths.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_amount_micro: Option<i64>,
 }
 
@@ -410,21 +346,17 @@ pub struct End {
 /// Which rules.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct RuleQuery {
     /// Of this plan.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
     /// Of this account (id or name); operators only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// Whose name contains this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// `next` of the page before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// Items on the page.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }
 
@@ -450,13 +382,10 @@ pub struct NewRule {
 #[serde(deny_unknown_fields)]
 pub struct RuleChange {
     /// A new name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Instance to Internet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub up_bps: Option<u64>,
     /// Internet to instance.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub down_bps: Option<u64>,
 }
 
@@ -483,27 +412,21 @@ pub struct DeleteRules {
 /// Which events.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct EventQuery {
     /// Of this account (id or name); operators only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// Of this kind, or of all that begin so: `plan.in_use`, `plan.`
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Of this network, instance, plan, rule or node.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// Not before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
     /// Before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Timestamp>,
     /// `next` of the page before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// Items on the page.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }
 

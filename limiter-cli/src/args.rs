@@ -147,7 +147,11 @@ mod tests {
 
     #[test]
     fn every_command_line_of_the_documentation_parses() {
-        let text = include_str!("../../docs/cli.md");
+        let text = concat!(
+            include_str!("../../docs/cli.md"),
+            include_str!("../../docs/control.md"),
+            include_str!("../../README.md")
+        );
         let mut seen = 0;
         for line in text.lines().filter(|line| line.starts_with("limiter ")) {
             let line = line.split(" # ").next().unwrap_or(line).split(" > ").next().unwrap_or(line);

@@ -55,6 +55,11 @@ impl Session {
         Ok(is_without.then(|| owner.to_owned()))
     }
 
+    /// The account of a new user or token: those of other roles have none, whatever the environment says.
+    fn account_of_role(&self, role: &str) -> Option<String> {
+        self.account.clone().filter(|_| matches!(role, "customer" | "viewer"))
+    }
+
     fn find(&self) -> Lookup<'_> {
         Lookup { client: &self.client, account: self.account.as_deref() }
     }

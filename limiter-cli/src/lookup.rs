@@ -1,5 +1,7 @@
 //! Objects by id or by a name that is unique where it is said.
 
+use std::collections::{BTreeSet, HashMap};
+
 use limiter_api::client::{Client, ClientError, all_pages};
 use limiter_api::params::{InstanceQuery, NetworkQuery, Paging, PlanQuery, RuleQuery};
 use limiter_api::views::{Instance, Network, Plan, Rule, Token, User};
@@ -120,6 +122,27 @@ impl Lookup<'_> {
     fn account(self) -> Option<String> {
         self.account.map(str::to_owned)
     }
+}
+
+/// Most names that are asked for one list; with more the ids stay.
+const NAMES_MAX: usize = 20;
+
+/// The names of the few things that `ids` mean, for people; what has no name keeps its id.
+pub(crate) async fn names<'a>(
+    ids: impl Iterator<Item = &'a str>,
+    name: impl AsyncFn(&str) -> Result<String, ClientError>,
+) -> Result<HashMap<String, String>, Failure> {
+    let ids: BTreeSet<_> = ids.collect();
+    let mut names = HashMap::new();
+    if ids.len() > NAMES_MAX {
+        return Ok(names);
+    }
+    for id in ids {
+        if let Some(name) = found(name(id).await)? {
+            names.insert(id.to_owned(), name);
+        }
+    }
+    Ok(names)
 }
 
 /// Nothing, where the text is no id.

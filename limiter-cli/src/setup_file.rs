@@ -90,6 +90,12 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_documentation_is_a_setup() {
+        let setup = parse(include_str!("../../docs/examples/setup.yaml")).expect("a setup");
+        assert_eq!((setup.networks.len(), setup.networks[0].instances.len()), (3, 4));
+    }
+
+    #[test]
     fn refusals_name_line_field_and_remedy() {
         let with = |line: &str| parse(&format!("{OFFICE}    {line}\n")).expect_err(line);
         let rate = with("plan: {pay: pay_as_you_go, peak: 20mbps}");

@@ -17,6 +17,9 @@ pub struct Interface {
     pub flags: u64,
     /// Word of the [`Target`] every address on it belongs to, zero on a shared interface.
     pub bound: u64,
+    /// Bit `n` is set where one of the zone's ranges holds an address whose first six bits, in its own
+    /// family, are `n`. This word answers for most packets, before any range is looked at.
+    pub maybe_local: u64,
 }
 
 impl Interface {
@@ -50,6 +53,12 @@ impl Interface {
     #[inline(always)]
     pub const fn has(&self, flag: u64) -> bool {
         self.flags & flag != 0
+    }
+
+    /// False for an address that is in none of the zone's ranges for sure.
+    #[inline(always)]
+    pub const fn may_be_local(&self, address: Address) -> bool {
+        self.maybe_local >> (address.first_octet() >> 2) & 1 != 0
     }
 }
 

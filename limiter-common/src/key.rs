@@ -14,8 +14,8 @@ impl Address {
     /// Maps an IPv4 address whose octets are in network byte order in memory.
     #[inline(always)]
     pub const fn from_v4(network_order: u32) -> Self {
-        let low = (0x0000_ffff_0000_0000 | u32::from_be(network_order) as u64).to_be();
-        Self { high: 0, low }
+        let [a, b, c, d] = network_order.to_ne_bytes();
+        Self { high: 0, low: u64::from_ne_bytes([0, 0, 0xff, 0xff, a, b, c, d]) }
     }
 
     /// The 16 octets of an IPv6 address.
@@ -40,9 +40,9 @@ impl Address {
     #[inline(always)]
     pub const fn is_link_scope(self) -> bool {
         if self.is_v4_mapped() {
-            let v4 = u64::from_be(self.low) as u32;
             // 224.0.0.0/4 (multicast), 255.255.255.255, 169.254.0.0/16
-            return v4 >> 28 == 0xe || v4 == u32::MAX || v4 >> 16 == 0xa9fe;
+            let [.., a, b, c, d] = self.low.to_ne_bytes();
+            return a >> 4 == 0xe || matches!([a, b, c, d], [0xff, 0xff, 0xff, 0xff] | [169, 254, ..]);
         }
         // ff00::/8
         u64::from_be(self.high) >> 56 == 0xff || self.is_v6_link_local()
@@ -55,10 +55,17 @@ impl Address {
         u64::from_be(self.high) >> 54 == 0x3fa
     }
 
+    /// The first octet, as the address's own family writes it.
+    #[inline(always)]
+    pub const fn first_octet(self) -> u8 {
+        if self.is_v4_mapped() { self.low.to_ne_bytes()[4] } else { self.high.to_ne_bytes()[0] }
+    }
+
     /// In `::ffff:0:0/96`, which stands for IPv4 here and is no address on the wire (RFC 6890 2.2.3).
     #[inline(always)]
     pub const fn is_v4_mapped(self) -> bool {
-        self.high == 0 && u64::from_be(self.low) >> 32 == 0xffff
+        let [a, b, c, d, ..] = self.low.to_ne_bytes();
+        self.high == 0 && u32::from_be_bytes([a, b, c, d]) == 0xffff
     }
 
     /// `0.0.0.0` or `::`, the source of a host that has no address yet (DHCP, DAD).

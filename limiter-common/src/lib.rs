@@ -16,4 +16,4 @@ pub mod wire;
 
 /// Version of every layout in this crate. It is part of the pinned maps' names: an agent with another
 /// version never reads maps that it would misunderstand.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;

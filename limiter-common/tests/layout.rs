@@ -66,8 +66,10 @@ proptest! {
         let ip = Ipv4Addr::from(octets);
         prop_assert_eq!(address(IpAddr::V4(ip)).octets(), ip.to_ipv6_mapped().octets());
         prop_assert!(address(IpAddr::V4(ip)).is_v4_mapped());
+        prop_assert_eq!(address(IpAddr::V4(ip)).first_octet(), octets[0]);
         let other = Ipv6Addr::from(other);
         prop_assert_eq!(address(IpAddr::V6(other)).is_v4_mapped(), other.to_ipv4_mapped().is_some());
+        prop_assert!(other.to_ipv4_mapped().is_some() || address(IpAddr::V6(other)).first_octet() == other.octets()[0]);
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! What the program can be told to do.
 
+use std::fs;
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::{fs, io};
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use limiter_api::params::NewUser;
 use limiter_domain::Settings;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -39,6 +41,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
 
 async fn serve(database: &str, args: &RunArgs) -> anyhow::Result<()> {
     log(args.log_json);
+    raise_open_files();
     let doors = Doors::bind(args).await?;
     let settings =
         Settings { billing_utc_offset_hours: args.billing_utc_offset_hours, ..Settings::default() };
@@ -47,6 +50,8 @@ async fn serve(database: &str, args: &RunArgs) -> anyhow::Result<()> {
     tracing::info!(address = ?doors.address(), socket = args.socket, "serving");
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // Without a certificate there is nothing to read again; unheard, the signal would end the process.
+    let _hangup = signal(SignalKind::hangup())?;
     let work = tokio::spawn(jobs::work(app.clone()));
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     let stop = async move {
@@ -60,6 +65,15 @@ async fn serve(database: &str, args: &RunArgs) -> anyhow::Result<()> {
     let served = doors.serve(http::router(app), stop).await;
     work.abort();
     served
+}
+
+/// Every agent that waits holds a connection, and the usual limit is 1,024 files.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, limit = limit.current, "the number of open files stays as it is");
+    }
 }
 
 async fn open(database: &str) -> anyhow::Result<Store> {
@@ -107,6 +121,12 @@ async fn restored(database: &str) -> anyhow::Result<()> {
 fn log(json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn,sea_orm=warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // The journal is no terminal: colours would be noise there. An event that cannot be written, since its
+    // disk is full or nobody reads it, ends no request.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .log_internal_errors(false);
     if json { builder.json().init() } else { builder.init() }
 }

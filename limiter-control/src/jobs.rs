@@ -8,8 +8,25 @@ use crate::app::App;
 /// Something due is worked at most this long after its instant.
 const PERIOD: Duration = Duration::from_secs(1);
 
+/// What nobody needs any more is forgotten this often.
+const FORGETTING: Duration = Duration::from_hours(1);
+
 /// Works what is due, for ever. An error is told and tried again.
 pub async fn work(app: App) {
+    tokio::join!(schedule(&app), forget(&app));
+}
+
+async fn forget(app: &App) {
+    let mut timer = tokio::time::interval(FORGETTING);
+    loop {
+        timer.tick().await;
+        if let Err(error) = app.forget_ended().await {
+            tracing::warn!(%error, "what ended is not forgotten yet; it is tried again in an hour");
+        }
+    }
+}
+
+async fn schedule(app: &App) {
     let mut timer = tokio::time::interval(PERIOD);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut failing = false;

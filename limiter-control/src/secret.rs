@@ -6,6 +6,7 @@ use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use rand::distr::{Alphanumeric, SampleString as _};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use tokio::sync::Semaphore;
 
 /// Characters of a token: 256 bits of chance.
 const TOKEN_CHARACTERS: usize = 43;
@@ -50,7 +51,12 @@ pub async fn is_password(password: String, hash: Option<String>) -> bool {
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
+/// Hashing takes a core and 19 MiB, so strangers who try passwords get no more than two of each.
+static HASHING: Semaphore = Semaphore::const_new(2);
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    // Never closed, so that there is always a permit to wait for.
+    let _permit = HASHING.acquire().await;
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
         Err(error) => std::panic::resume_unwind(error.into_panic()),

@@ -66,17 +66,12 @@ impl Doors {
         if let Some(listener) = self.tcp {
             let service = router.clone().into_make_service();
             let handle = tcp_handle.clone();
-            match &self.tls {
-                Some(tls) => {
-                    let server = axum_server::from_tcp_rustls(listener, tls.config.clone())?;
-                    let server = server.first_request_timeout(FIRST_REQUEST).handle(handle);
-                    tasks.spawn(server.serve(service));
-                }
-                None => {
-                    let server = axum_server::from_tcp(listener)?;
-                    let server = server.first_request_timeout(FIRST_REQUEST).handle(handle);
-                    tasks.spawn(server.serve(service));
-                }
+            if let Some(tls) = &self.tls {
+                let server = axum_server::from_tcp_rustls(listener, tls.config.clone())?;
+                tasks.spawn(server.first_request_timeout(FIRST_REQUEST).handle(handle).serve(service));
+            } else {
+                let server = axum_server::from_tcp(listener)?;
+                tasks.spawn(server.first_request_timeout(FIRST_REQUEST).handle(handle).serve(service));
             }
         }
         let mut socket = None;

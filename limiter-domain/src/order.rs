@@ -228,7 +228,15 @@ fn quota(facts: &Facts<'_>, plan: &Plan, settings: &Settings) -> Result<(), Refu
 }
 
 fn describe(new: &NewPlan, plan: &Plan) -> String {
-    let mut text = format!("{} {} {}", plan.pay, plan.charge, plan.peak);
+    let pay = match plan.pay {
+        Pay::PrePaid => "subscription",
+        Pay::PostPaid => "pay as you go",
+    };
+    let charge = match plan.charge {
+        Charge::ByBandwidth => "bandwidth",
+        Charge::ByTraffic => "traffic",
+    };
+    let mut text = format!("{} {pay}, by {charge}", plan.peak);
     let named = |name: &str, value: Option<&dyn std::fmt::Display>| {
         value.map(|value| format!(", {name} {value}")).unwrap_or_default()
     };

@@ -31,7 +31,7 @@ pub(crate) fn owner(ctx: &TcContext, interface: &Interface, ip: &Ip, direction: 
         return Class::Unmetered(Reason::Local);
     }
     let owner = if interface.bound == 0 { lookup(interface.zone, subject) } else { interface.bound() };
-    if is_local(interface.zone, peer, subject, owner) {
+    if is_local(interface, peer, subject, owner) {
         return Class::Unmetered(Reason::Local);
     }
     if owner.instance() != 0 || (owner.network() != 0 && owner.has(Target::UNKNOWN_BUDGET)) {
@@ -54,11 +54,11 @@ fn lookup(zone: u32, address: Address) -> Target {
 /// True where `peer` is not the Internet to `owner`: a local prefix or its own network. Somebody
 /// without an owner reaches local prefixes only with the address of a host that has none yet.
 #[inline(always)]
-fn is_local(zone: u32, peer: Address, subject: Address, owner: Target) -> bool {
-    if !may_be_local(zone, peer) {
+fn is_local(interface: &Interface, peer: Address, subject: Address, owner: Target) -> bool {
+    if !interface.may_be_local(peer) || !is_in_a_range(interface.zone, peer) {
         return false;
     }
-    let Some(found) = maps::prefix(zone, peer) else { return false };
+    let Some(found) = maps::prefix(interface.zone, peer) else { return false };
     if owner.is_nobody() {
         return found.has(Target::LOCAL) && (subject.is_link_scope() || subject.is_unspecified());
     }
@@ -67,7 +67,7 @@ fn is_local(zone: u32, peer: Address, subject: Address, owner: Target) -> bool {
 
 /// True where `peer` is in one of the zone's ranges, so that only the prefix search can tell.
 #[inline(always)]
-fn may_be_local(zone: u32, peer: Address) -> bool {
+fn is_in_a_range(zone: u32, peer: Address) -> bool {
     let Some(zone) = maps::zone(zone) else { return false };
     let ranges = zone.ranges as usize;
     for (number, range) in zone.range.iter().enumerate() {

@@ -1,5 +1,7 @@
 //! All maps: who writes each, and how large it is. User space sets `max_entries` at load.
 
+use core::ptr::NonNull;
+
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::{Key, LpmTrie};
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
@@ -95,11 +97,12 @@ pub(crate) fn prefix(zone: u32, address: Address) -> Option<Target> {
 
 /// The meter of a slot; none for slot 0.
 #[inline(always)]
-pub(crate) fn meter(slot: u32, direction: Direction) -> Option<*mut Meter> {
+pub(crate) fn meter(slot: u32, direction: Direction) -> Option<NonNull<Meter>> {
     if slot == 0 {
         return None;
     }
-    METERS.get_ptr_mut(meter::index(slot, direction))
+    // None is a null pointer then, and no word beside it.
+    METERS.get_ptr_mut(meter::index(slot, direction)).and_then(NonNull::new)
 }
 
 /// The counter of a reason on this CPU.

@@ -1,6 +1,7 @@
 //! Both levels or none: a packet is charged to its instance and its network, or to neither.
 
 use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
+use core::ptr::NonNull;
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::programs::TcContext;
@@ -69,19 +70,19 @@ pub(crate) fn charge(
 
 /// A meter in its map. Other CPUs and user space write its words at any time, so each is read once
 /// as a volatile word and written by one atomic.
-struct Handle(*mut Meter);
+struct Handle(NonNull<Meter>);
 
 impl Handle {
     #[inline(always)]
     fn control(&self) -> Control {
         // SAFETY: the pointer is to a map element, checked by the lookup that gave it.
-        Control(unsafe { (&raw const (*self.0).control).read_volatile() })
+        Control(unsafe { (&raw const (*self.0.as_ptr()).control).read_volatile() })
     }
 
     #[inline(always)]
     fn cost_per_byte(&self) -> u64 {
         // SAFETY: as in `control`.
-        unsafe { (&raw const (*self.0).cost_per_byte).read_volatile() }
+        unsafe { (&raw const (*self.0.as_ptr()).cost_per_byte).read_volatile() }
     }
 
     /// Why the meter refuses a packet now, if it does.
@@ -116,8 +117,8 @@ impl Handle {
         // SAFETY: as in `control`. `Relaxed` is right because no result is used (LLVM 22 would
         // miscompile it otherwise).
         unsafe {
-            add_only(&raw mut (*self.0).passed_bytes, wire.bytes);
-            add_only(&raw mut (*self.0).passed_packets, wire.packets);
+            add_only(&raw mut (*self.0.as_ptr()).passed_bytes, wire.bytes);
+            add_only(&raw mut (*self.0.as_ptr()).passed_packets, wire.packets);
         }
     }
 
@@ -125,8 +126,8 @@ impl Handle {
     fn count_refused(&self, wire: Wire) {
         // SAFETY: as in `count_passed`.
         unsafe {
-            add_only(&raw mut (*self.0).refused_bytes, wire.bytes);
-            add_only(&raw mut (*self.0).refused_packets, wire.packets);
+            add_only(&raw mut (*self.0.as_ptr()).refused_bytes, wire.bytes);
+            add_only(&raw mut (*self.0.as_ptr()).refused_packets, wire.packets);
         }
     }
 }
@@ -135,7 +136,7 @@ impl NextFree for Handle {
     #[inline(always)]
     fn load(&self) -> u64 {
         // SAFETY: as in `control`.
-        unsafe { (&raw const (*self.0).next_free_ticks).read_volatile() }
+        unsafe { (&raw const (*self.0.as_ptr()).next_free_ticks).read_volatile() }
     }
 
     #[inline(always)]
@@ -143,7 +144,7 @@ impl NextFree for Handle {
         // SAFETY: as in `control`.
         unsafe {
             atomic_cxchg::<u64, { AtomicOrdering::AcqRel }, { AtomicOrdering::Acquire }>(
-                &raw mut (*self.0).next_free_ticks,
+                &raw mut (*self.0.as_ptr()).next_free_ticks,
                 seen,
                 new,
             )
@@ -156,7 +157,10 @@ impl NextFree for Handle {
         // SAFETY: as in `control`. Never `Relaxed` where the old value is used: LLVM 22 returns the
         // addend then (llvm-project#210280).
         unsafe {
-            atomic_xadd::<u64, u64, { AtomicOrdering::AcqRel }>(&raw mut (*self.0).next_free_ticks, ticks)
+            atomic_xadd::<u64, u64, { AtomicOrdering::AcqRel }>(
+                &raw mut (*self.0.as_ptr()).next_free_ticks,
+                ticks,
+            )
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Agent<'a> {
     node: &'a Namespace,
     name: String,
     folder: TempDir,
+    /// What `run` is given besides.
+    run: Vec<OsString>,
     process: Option<Child>,
 }
 
@@ -40,9 +42,22 @@ impl<'a> Agent<'a> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("limiter-agent-test-{}-{number}", std::process::id());
         let folder = TempDir::new().expect("a folder for the test");
-        let agent = Self { node, name, folder, process: None };
+        let agent = Self { node, name, folder, run: vec!["run".into()], process: None };
         agent.write_state(state);
         agent
+    }
+
+    /// Lets the agent follow the control plane at `url` from its next start on, with this token.
+    pub fn follow(&mut self, url: &str, token: &str) {
+        let file = self.folder.path().join("token");
+        fs::write(&file, format!("{token}\n")).expect("token");
+        self.run = ["run", "--control", url, "--token-file"].map(OsString::from).to_vec();
+        self.run.push(file.into());
+    }
+
+    /// Lets the agent follow its state file from its next start on.
+    pub fn unfollow(&mut self) {
+        self.run.truncate(1);
     }
 
     /// Starts the agent and waits until it says that its limits are in force.
@@ -56,29 +71,8 @@ impl<'a> Agent<'a> {
     /// As [`Self::launch`], with the watchdog's time that the service manager would state; returns where
     /// the agent's further notifications arrive.
     pub fn launch_watched(&mut self, watchdog: Option<Duration>) -> UnixDatagram {
-        let notify = self.folder.path().join("notify");
-        let _ = fs::remove_file(&notify);
-        let socket = UnixDatagram::bind(&notify).expect("notify socket");
-        socket.set_read_timeout(Some(Duration::from_millis(50))).expect("timeout");
-        let mut variables = vec![("NOTIFY_SOCKET", notify.into_os_string())];
-        variables.extend(watchdog.map(|time| ("WATCHDOG_USEC", time.as_micros().to_string().into())));
-        let mut process = self.spawn(&variables);
-        let start = Instant::now();
-        let mut buffer = [0; 4096];
-        loop {
-            if let Ok(bytes) = socket.recv(&mut buffer)
-                && String::from_utf8_lossy(&buffer[..bytes]).lines().any(|line| line == "READY=1")
-            {
-                break;
-            }
-            let ended = process.try_wait().expect("wait");
-            assert!(
-                ended.is_none() && start.elapsed() < PATIENCE,
-                "the agent is not ready: {ended:?}\n{}",
-                self.log()
-            );
-        }
-        self.process = Some(process);
+        let socket = self.begin_watched(watchdog);
+        self.wait_for_notice(&socket, |line| line == "READY=1");
         socket
     }
 
@@ -87,10 +81,44 @@ impl<'a> Agent<'a> {
         self.process = Some(self.spawn(&[]));
     }
 
+    /// As [`Self::begin`]; returns where the agent's notifications arrive.
+    pub fn begin_watched(&mut self, watchdog: Option<Duration>) -> UnixDatagram {
+        let notify = self.folder.path().join("notify");
+        let _ = fs::remove_file(&notify);
+        let socket = UnixDatagram::bind(&notify).expect("notify socket");
+        socket.set_read_timeout(Some(Duration::from_millis(50))).expect("timeout");
+        let mut variables = vec![("NOTIFY_SOCKET", notify.into_os_string())];
+        variables.extend(watchdog.map(|time| ("WATCHDOG_USEC", time.as_micros().to_string().into())));
+        self.process = Some(self.spawn(&variables));
+        socket
+    }
+
+    /// Waits until a line that the agent notifies is one that `is_it`; returns it.
+    ///
+    /// # Panics
+    /// With the agent's log where it ends before.
+    pub fn wait_for_notice(&mut self, socket: &UnixDatagram, is_it: impl Fn(&str) -> bool) -> String {
+        let start = Instant::now();
+        let mut buffer = [0; 4096];
+        loop {
+            if let Ok(bytes) = socket.recv(&mut buffer)
+                && let Some(line) = String::from_utf8_lossy(&buffer[..bytes]).lines().find(|line| is_it(line))
+            {
+                return line.to_owned();
+            }
+            let ended = self.process.as_mut().map(|process| process.try_wait().expect("wait"));
+            assert!(
+                matches!(ended, Some(None)) && start.elapsed() < PATIENCE,
+                "the agent does not say so: {ended:?}\n{}",
+                self.log()
+            );
+        }
+    }
+
     fn spawn(&self, variables: &[(&str, OsString)]) -> Child {
         let log = fs::File::options().create(true).append(true).open(self.log_path()).expect("log");
-        let mut command = self.command(&["run"]);
-        command.stdout(Stdio::null()).stderr(log).envs(variables.iter().cloned());
+        let mut command = self.command(&[]);
+        command.args(&self.run).stdout(Stdio::null()).stderr(log).envs(variables.iter().cloned());
         self.node.spawn(command)
     }
 
@@ -171,6 +199,16 @@ impl<'a> Agent<'a> {
     /// The process while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Child::id)
+    }
+
+    /// User and system time it took so far, fields 14 and 15 of `proc_pid_stat(5)`.
+    pub fn cpu_time(&self) -> Duration {
+        let pid = self.pid().expect("the agent runs");
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process of ours");
+        let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
+        let ticks: u64 =
+            fields.split_whitespace().skip(11).take(2).filter_map(|text| text.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
     }
 
     fn log_path(&self) -> PathBuf {

@@ -1,6 +1,7 @@
 //! The real control plane of a test: its own database, its own socket, started, killed and started again.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,10 +16,14 @@ use crate::program_file;
 /// A start takes at most this long, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Name of its embedded database.
+const DATABASE: &str = "limiter.db";
+
 /// A control plane.
 pub struct Control {
     folder: TempDir,
     database: String,
+    doors: Vec<String>,
     process: Option<Child>,
     runtime: tokio::runtime::Runtime,
 }
@@ -26,21 +31,39 @@ pub struct Control {
 impl Control {
     /// Starts one on an embedded database.
     pub fn start() -> Self {
-        let folder = TempDir::new().expect("a folder for the test");
-        let database = format!("sqlite:{}", folder.path().join("limiter.db").display());
-        Self::start_on(folder, database)
+        Self::start_in(&std::env::temp_dir())
+    }
+
+    /// Starts one on an embedded database in a folder of its own below `parent`.
+    pub fn start_in(parent: &Path) -> Self {
+        let mut control = Self::stopped_in(parent);
+        control.launch();
+        control
+    }
+
+    /// One that was not started yet, on an embedded database in a folder of its own below `parent`.
+    pub fn stopped_in(parent: &Path) -> Self {
+        let folder = TempDir::new_in(parent).expect("a folder for the test");
+        let database = format!("sqlite:{}", folder.path().join(DATABASE).display());
+        Self::stopped(folder, database)
     }
 
     /// Starts one on the database at `url`.
     pub fn start_at(url: &str) -> Self {
-        Self::start_on(TempDir::new().expect("a folder for the test"), url.to_owned())
-    }
-
-    fn start_on(folder: TempDir, database: String) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let mut control = Self { folder, database, process: None, runtime };
+        let mut control = Self::stopped(TempDir::new().expect("a folder for the test"), url.to_owned());
         control.launch();
         control
+    }
+
+    fn stopped(folder: TempDir, database: String) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let doors = ["--listen", "off"].map(str::to_owned).to_vec();
+        Self { folder, database, doors, process: None, runtime }
+    }
+
+    /// From the next start on it is also served as these words of the command line say.
+    pub fn doors(&mut self, words: &[&str]) {
+        self.doors = words.iter().map(ToString::to_string).collect();
     }
 
     /// Starts it and waits until it answers; returns how long that took.
@@ -50,8 +73,8 @@ impl Control {
     pub fn launch(&mut self) -> Duration {
         let start = Instant::now();
         let log = fs::File::options().create(true).append(true).open(self.log_path()).expect("log");
-        let mut command = self.command(&["run", "--listen", "off", "--socket"]);
-        command.arg(self.socket()).stdout(Stdio::null()).stderr(log);
+        let mut command = self.command(&["run", "--socket"]);
+        command.arg(self.socket()).args(&self.doors).stdout(Stdio::null()).stderr(log);
         let mut process = command.spawn().expect("the control plane");
         while self.ask(async |client| client.me().await).is_err() {
             let ended = process.try_wait().expect("wait");
@@ -78,6 +101,36 @@ impl Control {
         self.folder.path().join("control.sock")
     }
 
+    /// Its local socket, as clients name it.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint::unix(&self.socket()).expect("an endpoint")
+    }
+
+    /// The address of its TCP listener since its last start.
+    ///
+    /// # Panics
+    /// Where it has none.
+    pub fn address(&self) -> SocketAddr {
+        let log = self.log();
+        let last = log.rsplit_once("address=Some(").and_then(|(_, rest)| rest.split_once(')'));
+        last.and_then(|(address, _)| address.parse().ok()).unwrap_or_else(|| panic!("no address in {log}"))
+    }
+
+    /// Where its database is, as the command line names it.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The file of its embedded database.
+    pub fn database_path(&self) -> PathBuf {
+        self.folder.path().join(DATABASE)
+    }
+
+    /// Its process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
+    }
+
     /// Its folder, for files of the test.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -97,8 +150,7 @@ impl Control {
         token: Option<&str>,
         work: impl AsyncFnOnce(&Client) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
-        let endpoint = Endpoint::unix(&self.socket()).expect("an endpoint");
-        let client = Client::new(endpoint, token)?;
+        let client = Client::new(self.endpoint(), token)?;
         self.runtime.block_on(work(&client))
     }
 

@@ -2,10 +2,13 @@
 
 pub mod agent;
 pub mod control;
+pub mod control_fake;
 pub mod growth;
 pub mod netns;
 pub mod observer;
+pub mod offered;
 pub mod one_way;
+pub mod played;
 pub mod postgres;
 pub mod probe;
 pub mod program;
@@ -17,4 +20,6 @@ pub mod series;
 pub mod shaped;
 pub mod tcp;
 pub mod topology;
+pub mod trace;
 pub mod udp;
+pub mod wire;

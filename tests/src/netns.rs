@@ -90,24 +90,6 @@ impl Drop for Namespace {
     }
 }
 
-/// What `ip` shows of links without flags and operational state, which follow the carrier up to a
-/// second late.
-pub fn without_carrier(links: &str) -> String {
-    let mut kept = String::new();
-    for line in links.lines() {
-        let mut words = line.split_whitespace();
-        while let Some(word) = words.next() {
-            match word {
-                "state" => drop(words.next()),
-                word if word.starts_with('<') => {}
-                word => kept.extend([word, " "]),
-            }
-        }
-        kept.push('\n');
-    }
-    kept
-}
-
 /// Runs a command that must succeed.
 fn must(command: &mut Command) -> String {
     let line = format!("{command:?}");

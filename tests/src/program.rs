@@ -10,6 +10,7 @@ use aya::maps::{Array, Map, MapData, PerCpuArray};
 use aya::programs::{ProgramError, TestRun as _, TestRunOptions};
 use limiter_agent::clock::monotonic_ns;
 use limiter_agent::dataplane::{Limit, Maps, Prefix, Programs, Sizes};
+use limiter_agent::reconcile::cover::maybe_local;
 use limiter_common::LAYOUT_VERSION;
 use limiter_common::cost::TICKS_PER_NS;
 use limiter_common::interface::{Interface, Zone};
@@ -84,7 +85,10 @@ impl Fixture {
 
     /// Makes the loopback device one of ours.
     pub fn interface(&self, interface: Interface) {
-        self.maps.interfaces().put(Interface { ifindex: IFINDEX, ..interface }).expect("interface");
+        let zones = self.maps.zones().expect("zones");
+        let maybe_local = zones.get(interface.zone as usize).map_or(0, maybe_local);
+        let interface = Interface { ifindex: IFINDEX, maybe_local, ..interface };
+        self.maps.interfaces().put(interface).expect("interface");
     }
 
     /// Gives `address` of `zone` to a target.

@@ -53,11 +53,10 @@ impl Series {
         bytes as f64 * 8.0 / ((end - first) as f64 * SLICE.as_secs_f64())
     }
 
-    /// Most bytes in any `window`.
-    pub fn peak_bytes(&self, window: Duration) -> u64 {
-        let width = (window.as_nanos() / SLICE.as_nanos()).max(1) as usize;
-        let windows = self.slices.windows(width.min(self.slices.len().max(1)));
-        windows.map(|slices| slices.iter().sum()).max().unwrap_or(0)
+    /// Bytes until a moment, to a slice.
+    pub fn bytes_until(&self, at: Instant) -> u64 {
+        let end = at.saturating_duration_since(self.start).as_nanos() / SLICE.as_nanos();
+        self.slices.iter().take(end as usize).sum()
     }
 
     /// Most bytes that any interval had beyond `rate_bps` x its length, to a slice.
@@ -93,7 +92,7 @@ mod tests {
         let start = Instant::now();
         let series = Series { start, slices: vec![10, 20, 30, 0], packets: 4 };
         assert_eq!(series.bytes(), 60);
-        assert_eq!(series.peak_bytes(Duration::from_millis(2)), 50);
+        assert_eq!(series.bytes_until(start + Duration::from_millis(2)), 30);
         let rate = series.rate_bps(start, start + Duration::from_millis(2));
         assert!((rate - 30.0 * 8.0 / 0.002).abs() < 1e-6, "{rate}");
     }

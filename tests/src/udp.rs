@@ -22,6 +22,8 @@ pub struct Sent {
     pub bytes: u64,
     /// From before the first datagram to after the last.
     pub elapsed: Duration,
+    /// Longest time without one: the sender had no CPU.
+    pub longest_pause: Duration,
 }
 
 /// Bytes of IP and UDP header.
@@ -62,7 +64,7 @@ pub fn send_buffers(
         }
         let packets = count * buffer_bytes.div_ceil(usize::from(segment_bytes)) as u64;
         let bytes = count * buffer_bytes as u64 + packets * header_bytes(to.ip());
-        Sent { packets, bytes, elapsed: start.elapsed() }
+        Sent { packets, bytes, elapsed: start.elapsed(), ..Sent::default() }
     })
 }
 
@@ -85,7 +87,9 @@ pub(crate) fn pace(rate_bps: u64, packet_bytes: u64, duration: Duration, mut sen
         send();
         sent.packets += 1;
         sent.bytes += packet_bytes;
-        sent.elapsed = start.elapsed();
+        let elapsed = start.elapsed();
+        sent.longest_pause = sent.longest_pause.max(elapsed.saturating_sub(sent.elapsed));
+        sent.elapsed = elapsed;
     }
     sent
 }

@@ -53,3 +53,19 @@ fn forward_carries_every_packet_through_every_limit() {
         assert!(rows.iter().any(|row| row["limits"] == limits), "{limits}");
     }
 }
+
+#[test]
+fn control_delivers_every_change() {
+    let report = quick("control");
+    let rows = rows(&report, "control");
+    for what in [
+        "start to ready, ms",
+        "resident, MB",
+        "state fetch, KiB",
+        "then acknowledged, ms",
+        "apply that changes every rule, seconds",
+        "and acknowledged by all, seconds",
+    ] {
+        assert!(rows.iter().any(|row| row["what"] == what), "{what}");
+    }
+}

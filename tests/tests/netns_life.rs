@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use limiter_common::cost;
 use limiter_common::meter::{Direction, Meter};
 use limiter_tests::agent::Agent;
-use limiter_tests::netns::without_carrier;
-use limiter_tests::topology::{Topology, UPLINK, host_address};
+use limiter_tests::topology::{Topology, host_address};
+use limiter_tests::trace::Trace;
 use limiter_tests::udp::{Sink, send};
 
 const PORT: u16 = 9000;
@@ -205,23 +205,21 @@ fn bypass_lets_everything_pass_at_once_and_ends() {
 }
 
 #[test]
+fn an_idle_agent_takes_less_than_a_hundredth_of_a_cpu() {
+    const WATCHED: Duration = Duration::from_secs(5);
+    let topology = Topology::new(&[1]);
+    let agent = Agent::start(&topology.node, &state("5Mbps"));
+    let before = agent.cpu_time();
+    std::thread::sleep(WATCHED);
+    // CPU time, which does not grow because others have the CPU.
+    let taken = agent.cpu_time().saturating_sub(before);
+    assert!(taken < WATCHED / 100, "{taken:?} in {WATCHED:?}");
+}
+
+#[test]
 fn uninstall_leaves_no_trace() {
     let topology = Topology::new(&[2]);
-    let trace = || {
-        ["ip -d link", "ip addr"].map(|line| without_carrier(&topology.node.run(line))).join("\n")
-            + &["tc qdisc", "nft list ruleset", "sysctl -a --pattern ^net"]
-                .map(|line| topology.node.run(line))
-                .join("\n")
-            + &["ingress", "egress"]
-                .map(|hook| {
-                    topology
-                        .node
-                        .run(&format!("tc filter show dev {} {hook}", topology.instance(0, 0).device))
-                })
-                .join("\n")
-            + &topology.node.run(&format!("tc filter show dev {UPLINK} ingress"))
-    };
-    let before = trace();
+    let before = Trace::settled(&topology.node);
     let mut agent = Agent::start(&topology.node, &state("5Mbps"));
     upload(&topology, 1_000_000, Duration::from_millis(200));
     agent.kill();
@@ -236,5 +234,28 @@ fn uninstall_leaves_no_trace() {
     });
     assert!(chains.into_iter().flatten().all(|chain| chain.is_empty()), "a program is still attached");
     assert!(!agent.pins().exists());
-    assert_eq!(trace(), before);
+    let left = before.lasting_changes(&topology.node);
+    assert!(left.is_empty(), "{left:#?}");
+}
+
+#[test]
+fn everything_that_can_be_left_behind_is_seen() {
+    let topology = Topology::new(&[1]);
+    let (node, device) = (&topology.node, &topology.instance(0, 0).device);
+    let before = Trace::settled(node);
+    for (what, line) in [
+        ("qdisc", format!("tc qdisc add dev {device} clsact")),
+        ("filter", format!("tc filter add dev {device} ingress protocol ip prio 7 u32 match u32 0 0")),
+        ("sysctl", format!("sysctl -qw net.ipv4.conf.{device}.rp_filter=2")),
+        ("nftables", "nft add table inet left".to_owned()),
+        ("link", format!("ip link set {device} txqueuelen 77")),
+        ("address", format!("ip addr add 10.99.0.1/32 dev {device}")),
+    ] {
+        let last = Trace::now(node);
+        node.run(&line);
+        let changes = last.changes(&Trace::now(node));
+        let seen = |change: &String| change.starts_with(&format!("+ {what} "));
+        assert!(changes.iter().any(seen), "{line}: {changes:#?}");
+    }
+    assert!(!before.changes(&Trace::now(node)).is_empty());
 }

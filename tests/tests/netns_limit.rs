@@ -1,7 +1,7 @@
 //! Real traffic through the agent's limits: what arrives is what was allowed.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use limiter_tests::agent::Agent;
 use limiter_tests::topology::{Topology, host_address};
@@ -20,6 +20,9 @@ fn state(network: &str, instance: &str) -> String {
     )
 }
 
+/// Times that a sender may get too little of the CPU, beside what else a machine does, before a test fails.
+const ATTEMPTS: usize = 8;
+
 /// Time that policing lets a sender save up.
 const BURST: Duration = Duration::from_millis(100);
 
@@ -37,13 +40,20 @@ fn delivered_share(topology: &Topology, up: bool, v6: bool, limit_bps: u64) -> (
     // Small packets at low rates, so that one more or less is far below a percent.
     let packet_bytes = if limit_bps < 2_000_000 { 120 } else { 1400 };
     meet(from, at, to);
-    let sink = Sink::start(at, to);
-    let sent = send(from, to, limit_bps * 2, packet_bytes, Duration::from_secs(4));
-    let allowed_bits = limit_bps as f64 * sent.elapsed.as_secs_f64();
-    assert!(sent.bytes as f64 * 8.0 > allowed_bits * 1.2, "too little was offered: {sent:?}");
-    let burst_bits = limit_bps as f64 * BURST.as_secs_f64();
-    let share = (sink.finish().bytes() as f64 * 8.0 - burst_bits) / allowed_bits;
-    (share, 1.0 + packet_bytes as f64 * 8.0 / allowed_bits)
+    for _ in 0..ATTEMPTS {
+        let sink = Sink::start(at, to);
+        let sent = send(from, to, limit_bps * 2, packet_bytes, Duration::from_secs(4));
+        let arrived_bits = sink.finish().bytes() as f64 * 8.0;
+        let allowed_bits = limit_bps as f64 * sent.elapsed.as_secs_f64();
+        if sent.bytes as f64 * 8.0 < allowed_bits * 1.2 || sent.longest_pause > BURST / 2 {
+            println!("too little was offered, once more: {sent:?}");
+            continue;
+        }
+        let burst_bits = limit_bps as f64 * BURST.as_secs_f64();
+        let share = (arrived_bits - burst_bits) / allowed_bits;
+        return (share, 1.0 + packet_bytes as f64 * 8.0 / allowed_bits);
+    }
+    panic!("this machine does not send {} Mbps for four seconds", limit_bps * 2 / 1_000_000);
 }
 
 /// Both directions of one family at each rate, limited at one level.
@@ -82,12 +92,15 @@ fn the_first_second_is_within_the_burst() {
     let _agent = Agent::start(&topology.node, &state("", "        up: 5Mbps\n"));
     let to = SocketAddr::new(host_address(false), PORT);
     let sink = Sink::start(&topology.host, to);
+    // From before the first packet: a sink that reads late has less by then, never more.
+    let start = Instant::now();
     send(&topology.instance(0, 0).namespace, to, 100_000_000, 1400, Duration::from_secs(2));
-    let peak_bytes = sink.finish().peak_bytes(Duration::from_secs(1));
-    // One second of rate, the burst of 100 ms, one packet, and the rounding of the windows.
-    let allowed_bytes = 625_000 + 62_500 + 1400 + 6_250;
-    assert!(peak_bytes <= allowed_bytes, "{peak_bytes} of {allowed_bytes}");
-    assert!(peak_bytes >= 625_000, "{peak_bytes}");
+    let arrived = sink.finish();
+    // One second of rate, the burst of 100 ms, one packet.
+    let (first_bytes, allowed_bytes) =
+        (arrived.bytes_until(start + Duration::from_secs(1)), 625_000 + 62_500 + 1400);
+    assert!(first_bytes <= allowed_bytes, "{first_bytes} of {allowed_bytes}");
+    assert!(arrived.bytes() >= 2 * 625_000, "{}", arrived.bytes());
 }
 
 #[test]

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use limiter_agent::netlink::fq::{self, FqOptions, FqPlan, OUR_HANDLE, Saved};
 use limiter_agent::netlink::{Netlink, Qdisc};
-use limiter_tests::netns::without_carrier;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 const WANTED: FqOptions = FqOptions {
@@ -269,6 +268,24 @@ impl Drop for Space {
     fn drop(&mut self) {
         let _ = Command::new("ip").args(["netns", "delete", &self.name]).status();
     }
+}
+
+/// What `ip` shows of links without flags and operational state, which follow the carrier up to a
+/// second late.
+fn without_carrier(links: &str) -> String {
+    let mut kept = String::new();
+    for line in links.lines() {
+        let mut words = line.split_whitespace();
+        while let Some(word) = words.next() {
+            match word {
+                "state" => drop(words.next()),
+                word if word.starts_with('<') => {}
+                word => kept.extend([word, " "]),
+            }
+        }
+        kept.push('\n');
+    }
+    kept
 }
 
 fn command(program: &str, words: &[&str]) -> String {

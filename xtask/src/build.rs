@@ -1,4 +1,4 @@
-//! Builds the agent for release and shows the size of the kernel programs.
+//! Builds the programs for release and shows the size of the kernel programs.
 
 use anyhow::Result;
 
@@ -6,8 +6,11 @@ use crate::{object, process, setup, workspace};
 
 pub(crate) fn run() -> Result<()> {
     setup::ensure(&[setup::Need::Object])?;
-    process::show(&mut process::cargo(["build", "--release", "--package", "limiter-agent"]))?;
+    let packages = ["--package", "limiter-agent", "--package", "limiter-control", "--package", "limiter-cli"];
+    process::show(process::cargo(["build", "--release"]).args(packages))?;
     print!("{}", object::table(&object::read(&object::build()?)?));
-    println!("{}", workspace::target().join("release/limiter-agent").display());
+    for program in ["limiter-agent", "limiter-control", "limiter"] {
+        println!("{}", workspace::target().join("release").join(program).display());
+    }
     Ok(())
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::outcome::Tally;
 use crate::process::{cargo, show};
 use crate::setup::{self, Need};
-use crate::{object, tidy, workspace};
+use crate::{object, openapi, tidy, workspace};
 
 /// A check and its name.
 type Check = (&'static str, fn() -> Result<()>);
@@ -91,5 +91,6 @@ fn layout() -> Result<()> {
 /// Files that a verb writes and that are checked in.
 fn generated() -> Result<()> {
     setup::ensure(&[Need::Object])?;
-    object::compare()
+    object::compare()?;
+    openapi::compare()
 }

@@ -5,6 +5,7 @@ mod check;
 mod disassembly;
 mod ebpf;
 mod object;
+mod openapi;
 mod outcome;
 mod process;
 mod program;
@@ -23,10 +24,12 @@ use clap::Parser;
 enum Verb {
     /// Find what is missing on this machine and install it.
     Setup(setup::Args),
-    /// Build the agent for release and show the size of the kernel programs.
+    /// Build the programs for release and show the size of the kernel programs.
     Build,
     /// Compare the kernel object with its budget.
     Object(object::Args),
+    /// Compare the description of the API with the one that is checked in.
+    Openapi(openapi::Args),
     /// Check format, lints, dependencies, layout rules and generated files.
     Check,
     /// Run every test, on this kernel and, if asked, on others.
@@ -42,6 +45,7 @@ fn main() -> Result<()> {
         Verb::Setup(args) => setup::run(&args),
         Verb::Build => build::run(),
         Verb::Object(args) => object::run(&args),
+        Verb::Openapi(args) => openapi::run(&args),
         Verb::Check => check::run(),
         Verb::Test(args) => test::run(&args),
         Verb::Bench(args) => program::run("bench", &args),

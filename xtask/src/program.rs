@@ -15,12 +15,18 @@ pub(crate) struct Args {
     args: Vec<OsString>,
 }
 
-/// Builds the agent and the program `bin`, and takes over its exit status.
+/// Programs that the demo and the benches start, as (package, name).
+const BESIDE: [(&str, &str); 3] =
+    [("limiter-agent", "limiter-agent"), ("limiter-control", "limiter-control"), ("limiter-cli", "limiter")];
+
+/// Builds the program `bin` and those that it runs, and takes over its exit status.
 pub(crate) fn run(bin: &str, args: &Args) -> Result<()> {
     setup::ensure(&[setup::Need::Object, setup::Need::Network])?;
-    let packages = ["--package", "limiter-agent", "--package", "limiter-tests"];
-    let bins = ["--bin", "limiter-agent", "--bin", bin];
-    process::show(process::cargo(["build", "--release"]).args(packages).args(bins))?;
+    let mut build = process::cargo(["build", "--release", "--package", "limiter-tests", "--bin", bin]);
+    for (package, beside) in BESIDE {
+        build.args(["--package", package, "--bin", beside]);
+    }
+    process::show(&mut build)?;
     let path = workspace::target().join("release").join(bin);
     let status = Command::new(&path).args(&args.args).status();
     let status = status.with_context(|| format!("cannot run {}", path.display()))?;

@@ -40,13 +40,14 @@ pub(crate) fn check() -> Result<Report> {
     collect(&root, &root, &mut files).with_context(|| format!("cannot read {}", root.display()))?;
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let mut problems: Vec<_> = files.iter().flat_map(of_file).collect();
-    let specification = files.iter().find(|file| file.path == "SPECIFICATION.md");
     let sources =
         files.iter().filter(|file| file.is_rust()).map(|file| (file.path.as_str(), file.text.as_str()));
     let sources: Vec<_> = sources.collect();
-    match specification {
-        Some(file) => problems.extend(promises::check(&file.text, &sources)),
-        None => problems.push("SPECIFICATION.md is missing".to_owned()),
+    for page in &promises::PAGES {
+        match files.iter().find(|file| file.path == page.path) {
+            Some(file) => problems.extend(promises::check(page, &file.text, &sources)),
+            None => problems.push(format!("{} is missing", page.path)),
+        }
     }
     Ok(Report { problems, lengths: lengths(&files) })
 }
@@ -55,8 +56,12 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<File>) -> io::Result<()> 
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
+        // In a linked working tree `.git` is a file.
+        if name == ".git" {
+            continue;
+        }
         if entry.file_type()?.is_dir() {
-            if name != ".git" && name != "target" && name != "node_modules" {
+            if name != "target" && name != "node_modules" {
                 collect(root, &entry.path(), files)?;
             }
         } else if entry.file_type()?.is_file() {

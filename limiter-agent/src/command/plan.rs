@@ -21,7 +21,8 @@ pub async fn run(place: &Place, json: bool) -> anyhow::Result<()> {
         Some(maps) => observe(&maps, None, &mut netlink).await?,
         None => observe::without_maps(sizing::sizes(&desired), &mut netlink).await?,
     };
-    let actions: Vec<String> = plan(&desired, &observed)?.actions.iter().map(ToString::to_string).collect();
+    let plan = plan(&desired, &observed).map_err(|error| source.explain(error.into()))?;
+    let actions: Vec<String> = plan.actions.iter().map(ToString::to_string).collect();
     let origin = source.desired.origin.as_ref().filter(|_| place.is_controlled());
     if json {
         let plan = serde_json::json!({ "actions": actions, "origin": origin });

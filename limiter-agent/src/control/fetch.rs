@@ -1,7 +1,7 @@
 //! The loop that fetches states.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
@@ -9,16 +9,19 @@ use super::backoff::{self, Backoff};
 use super::error::LinkError;
 use super::received::{self, Received};
 use super::record::Record;
-use super::transport::{Transport, WAIT};
+use super::transport::Transport;
 use crate::clock;
 use crate::desired::OriginSpec;
 use crate::place::Place;
+
+/// How long the control plane may wait for news before it answers.
+const WAIT: Duration = Duration::from_secs(30);
 
 /// What a call brought.
 enum News {
     /// A state, which is the state file now.
     State,
-    /// Nothing new for as long as was asked.
+    /// Nothing new for as long as was asked, or nothing at all was asked but to answer.
     None,
     /// Nothing new, sooner than was asked: whoever asks again at once asks without end.
     TooSoon,
@@ -49,33 +52,45 @@ impl Fetcher {
     pub(super) async fn run(mut self, stale: &Notify) {
         let mut backoff = Backoff::default();
         let mut has = self.record.received.clone();
+        let mut wait = Duration::ZERO;
         loop {
             let start = Instant::now();
             let answer = tokio::select! {
-                answer = self.transport.fetch(has.as_ref()) => answer,
+                answer = self.transport.fetch(has.as_ref(), wait) => answer,
                 () = stale.notified() => {
                     has = None;
                     continue;
                 }
             };
-            match answer.and_then(|body| self.take(body.as_deref(), start)) {
+            match answer.and_then(|body| self.take(body.as_deref(), wait, start)) {
                 Ok(news) => {
                     self.note_contact();
                     has.clone_from(&self.record.received);
-                    if !matches!(news, News::TooSoon) {
-                        backoff.reset();
-                        continue;
+                    // A short call alone is no sign that a long one gets through.
+                    let is_long = wait > Duration::ZERO;
+                    wait = WAIT;
+                    match news {
+                        News::TooSoon => {}
+                        News::None if !is_long => continue,
+                        News::State | News::None => {
+                            backoff.reset();
+                            continue;
+                        }
                     }
                 }
-                Err(error) => self.note_problem(&error),
+                Err(error) => {
+                    self.note_problem(&error);
+                    // The first answer comes at once, and says that there is contact again.
+                    wait = Duration::ZERO;
+                }
             }
             tokio::time::sleep(backoff.next(backoff::chance())).await;
         }
     }
 
-    fn take(&mut self, body: Option<&[u8]>, start: Instant) -> Result<News, LinkError> {
+    fn take(&mut self, body: Option<&[u8]>, wait: Duration, start: Instant) -> Result<News, LinkError> {
         let Some(body) = body else {
-            return Ok(if start.elapsed() < WAIT / 2 { News::TooSoon } else { News::None });
+            return Ok(if start.elapsed() < wait / 2 { News::TooSoon } else { News::None });
         };
         let received = Received::read(body).map_err(|what| self.transport.unexpected(what))?;
         let OriginSpec { incarnation, revision } = &received.origin;

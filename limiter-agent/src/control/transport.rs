@@ -14,8 +14,6 @@ use tokio::time::timeout;
 use super::error::LinkError;
 use crate::desired::{FILE_MAX_BYTES, OriginSpec};
 
-/// How long the control plane may wait for news before it answers.
-pub(super) const WAIT: Duration = Duration::from_secs(30);
 /// How long an answer may take beyond that, and how long each further piece of it.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a whole answer may take, from its first piece.
@@ -41,15 +39,19 @@ impl Transport {
         Ok(Self { client, endpoint, token_file })
     }
 
-    /// The answer with a state that is newer than `has`; none where there is none for [`WAIT`].
-    pub(super) async fn fetch(&self, has: Option<&OriginSpec>) -> Result<Option<Vec<u8>>, LinkError> {
+    /// The answer with a state that is newer than `has`; none where there is none for as long as `wait`.
+    pub(super) async fn fetch(
+        &self,
+        has: Option<&OriginSpec>,
+        wait: Duration,
+    ) -> Result<Option<Vec<u8>>, LinkError> {
         let query = StateQuery {
             incarnation: has.map(|origin| origin.incarnation.clone()),
             revision: has.map_or(0, |origin| origin.revision),
-            wait_s: WAIT.as_secs() as u16,
+            wait_s: wait.as_secs() as u16,
         };
         let request = self.request(Method::GET, "state")?.query(&query);
-        let response = self.send(request, WAIT + PATIENCE).await?;
+        let response = self.send(request, wait + PATIENCE).await?;
         match response.status() {
             StatusCode::OK => self.body(response, FILE_MAX_BYTES).await.map(Some),
             StatusCode::NO_CONTENT => Ok(None),

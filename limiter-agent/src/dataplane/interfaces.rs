@@ -43,6 +43,7 @@ impl InterfaceTable {
         words.zone.store(interface.zone, Ordering::Release);
         words.flags.store(interface.flags, Ordering::Release);
         words.bound.store(interface.bound, Ordering::Release);
+        words.maybe_local.store(interface.maybe_local, Ordering::Release);
         // Last, so that a program that finds the interface finds it whole.
         words.ifindex.store(interface.ifindex, Ordering::Release);
         Ok(())
@@ -69,6 +70,7 @@ struct InterfaceWords {
     zone: AtomicU32,
     flags: AtomicU64,
     bound: AtomicU64,
+    maybe_local: AtomicU64,
 }
 
 const _: () = assert!(size_of::<InterfaceWords>() == size_of::<Interface>());
@@ -87,6 +89,7 @@ impl InterfaceWords {
             zone: self.zone.load(Ordering::Acquire),
             flags: self.flags.load(Ordering::Acquire),
             bound: self.bound.load(Ordering::Acquire),
+            maybe_local: self.maybe_local.load(Ordering::Acquire),
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod bpffs;
 pub mod error;
 pub mod feature;
 mod growth;
+pub mod heap;
 pub mod interfaces;
 mod mapping;
 pub mod maps;

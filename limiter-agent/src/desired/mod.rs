@@ -14,6 +14,7 @@ mod patch;
 mod plain;
 #[cfg(test)]
 mod tests;
+mod unfit;
 
 pub use check::{DEFAULT_ZONE, INSTANCES_MAX, check};
 pub use error::{FieldPath, StateError};
@@ -25,3 +26,4 @@ pub use limiter_state::{
 };
 pub use model::{Desired, Instance, Interface, LimitSource, Limits, Network, Rule, Until, Zone};
 pub use parse::{FILE_MAX_BYTES, origin, parse};
+pub use unfit::{Part, unfit};

@@ -97,7 +97,7 @@ fn options() -> Options {
 }
 
 /// Adds the line to an error of the checks.
-fn place(mut error: Box<StateError>, text: &str) -> Box<StateError> {
+pub(super) fn place(mut error: Box<StateError>, text: &str) -> Box<StateError> {
     if text.len() > YAML_MAX_BYTES {
         return error;
     }

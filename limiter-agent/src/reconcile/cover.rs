@@ -51,8 +51,28 @@ pub fn ranges(prefixes: &[IpNet]) -> Vec<Range> {
     ranges
 }
 
+/// [`Interface::maybe_local`](limiter_common::interface::Interface::maybe_local) for a zone's ranges.
+pub fn maybe_local(zone: &Zone) -> u64 {
+    const MAPPED: u128 = 0xffff << 32;
+    let meets = |range: &Range, start: u128, bits: u32| {
+        (start ^ of_words(range.address)) & of_words(range.mask) & !(u128::MAX >> bits) == 0
+    };
+    let held = (0..64_u32).filter(|&six| {
+        let (v6, v4) = (u128::from(six) << 122, MAPPED | u128::from(six) << 26);
+        zone.range
+            .iter()
+            .take(zone.ranges as usize)
+            .any(|range| meets(range, v4, 96 + 6) || (!range.address.is_v4_mapped() && meets(range, v6, 6)))
+    });
+    held.fold(0, |bits, six| bits | 1 << six)
+}
+
 fn bits_of(ip: IpAddr) -> u128 {
-    u128::from_be_bytes(address(ip).octets())
+    of_words(address(ip))
+}
+
+fn of_words(words: Address) -> u128 {
+    u128::from_be_bytes(words.octets())
 }
 
 fn words(bits: u128) -> Address {
@@ -61,8 +81,9 @@ fn words(bits: u128) -> Address {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
+    use limiter_common::interface::Interface;
     use proptest::prelude::*;
 
     use super::*;
@@ -98,7 +119,50 @@ mod tests {
         assert!(inside(&ranges(&nets(&["::/0"])), "2001:db8::1"));
     }
 
+    #[test]
+    fn a_summary_has_a_bit_for_each_first_six() {
+        let summary = |text: &[&str]| {
+            let mut zone = Zone::default();
+            for (place, range) in zone.range.iter_mut().zip(ranges(&nets(text))) {
+                *place = range;
+                zone.ranges += 1;
+            }
+            maybe_local(&zone)
+        };
+        assert_eq!(summary(&[]), 0);
+        assert_eq!(summary(&["10.0.0.0/8"]), 1 << (10 >> 2));
+        assert_eq!(summary(&["fd00::/8"]), 1 << (0xfd >> 2));
+        assert_eq!(summary(&["192.168.0.0/16", "2001:db8::/32"]), 1 << (192 >> 2) | 1 << (0x20 >> 2));
+        assert_eq!(summary(&["128.0.0.0/1"]), u64::MAX << 32);
+        assert_eq!(summary(&["0.0.0.0/0"]), u64::MAX, "IPv4 is whole");
+        assert_eq!(summary(&["::/0"]), u64::MAX);
+    }
+
     proptest! {
+        #[test]
+        fn no_local_address_is_missing_in_the_summary(
+            nets in prop::collection::vec((any::<bool>(), any::<u128>(), 0_u8..=128), 1..20),
+        ) {
+            let nets: Vec<IpNet> = nets
+                .into_iter()
+                .map(|(is_v4, ip, bits)| {
+                    let ip = if is_v4 { Ipv4Addr::from(ip as u32).into() } else { Ipv6Addr::from(ip).into() };
+                    IpNet::new(ip, if is_v4 { bits % 33 } else { bits }).expect("length")
+                })
+                .collect();
+            let mut zone = Zone::default();
+            for (place, range) in zone.range.iter_mut().zip(ranges(&nets)) {
+                *place = range;
+                zone.ranges += 1;
+            }
+            let interface = Interface { maybe_local: maybe_local(&zone), ..Interface::default() };
+            for net in &nets {
+                for ip in [net.network(), net.addr(), net.broadcast()] {
+                    prop_assert!(interface.may_be_local(address(ip)), "{net}");
+                }
+            }
+        }
+
         #[test]
         fn every_prefix_is_covered(nets in prop::collection::vec((any::<u32>(), 0_u8..=32), 1..200)) {
             let nets: Vec<IpNet> = nets

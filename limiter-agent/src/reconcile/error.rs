@@ -1,6 +1,7 @@
 //! Why a state cannot be put in force on this node, and what failed while it was.
 
 use crate::dataplane::DataPlaneError;
+use crate::desired::{Part, StateError};
 use crate::netlink::NetlinkError;
 
 /// The desired state does not fit this node. Nothing of it was applied.
@@ -14,8 +15,16 @@ pub enum PlanError {
         /// The second.
         other: String,
     },
+    /// An entry says `mode: shape`, and the kernel cannot.
+    #[error(
+        "shape needs the scheduler fq, which this kernel does not have; load it (modprobe sch_fq), or write auto or police"
+    )]
+    CannotShape {
+        /// Place of the entry.
+        entry: usize,
+    },
     /// A pattern matches both sides of what is one path.
-    #[error("interfaces: {0}")]
+    #[error("{0}")]
     DoubleCharge(String),
     /// A map has no room for the state.
     #[error(
@@ -31,7 +40,7 @@ pub enum PlanError {
         needed: u32,
     },
     /// An uplink of the state is not there.
-    #[error("uplinks: no device is called {name:?}; the devices are {devices}")]
+    #[error("no device is called {name:?}, which is to be an uplink; the devices are {devices}")]
     NoUplink {
         /// The name.
         name: String,
@@ -40,14 +49,30 @@ pub enum PlanError {
     },
     /// A pattern matches an uplink.
     #[error(
-        "interfaces: the pattern {pattern:?} matches the uplink {device}: traffic would be charged twice"
+        "the pattern {pattern:?} matches the uplink {device}: traffic would be charged twice; write a narrower one"
     )]
     UplinkMatched {
+        /// Place of the entry.
+        entry: usize,
         /// The pattern.
         pattern: String,
         /// The device.
         device: String,
     },
+}
+
+impl PlanError {
+    /// The part of the state that is at fault.
+    pub fn part(&self) -> Part<'_> {
+        match self {
+            Self::CannotShape { entry } => Part::Mode(*entry),
+            Self::Collision { .. } => Part::Whole,
+            Self::DoubleCharge(_) => Part::Interfaces,
+            Self::Full { .. } => Part::Capacity,
+            Self::NoUplink { name, .. } => Part::Uplink(name),
+            Self::UplinkMatched { entry, .. } => Part::Pattern(*entry),
+        }
+    }
 }
 
 /// A round of the reconciler failed.
@@ -62,6 +87,9 @@ pub enum ReconcileError {
     /// The state does not fit.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The state does not fit, as its file has it.
+    #[error(transparent)]
+    State(#[from] Box<StateError>),
     /// The record of what to give back could not be written, so nothing was changed.
     #[error("writing the record for uninstall: {0}")]
     Undo(#[from] std::io::Error),

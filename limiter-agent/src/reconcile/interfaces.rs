@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::PlanError;
 use super::observed::Observed;
-use crate::desired::Desired;
+use crate::desired::{Desired, Mode};
 use crate::netlink::double_charge;
 
 /// Devices that an interface entry matches, with the entry's index. Loopback is never one.
@@ -19,10 +19,17 @@ pub fn matched(desired: &Desired, observed: &Observed) -> Result<BTreeMap<u32, u
     for ifindex in uplinks(desired, observed)? {
         if let Some(&entry) = matched.get(&ifindex) {
             return Err(PlanError::UplinkMatched {
+                entry,
                 pattern: desired.interfaces[entry].pattern.to_string(),
                 device: observed.device(ifindex),
             });
         }
+    }
+    let shapes = |entry: &usize| desired.interfaces[*entry].mode == Mode::Shape;
+    if let Some(&entry) = matched.values().filter(|entry| shapes(entry)).min()
+        && !observed.kernel_has_fq
+    {
+        return Err(PlanError::CannotShape { entry });
     }
     match double_charge(&observed.links, &matched.keys().copied().collect()) {
         Some(overlap) => Err(PlanError::DoubleCharge(overlap.to_string())),

@@ -52,12 +52,12 @@ impl Wanted {
         let modes = mode::in_force(desired, observed, &matched);
         let place = Places { desired, zone_numbers: &zone_numbers, slots: &assignment.slots };
 
-        let interfaces =
-            matched.iter().map(|(&ifindex, &entry)| (ifindex, place.interface(ifindex, entry, observed)));
-        let interfaces = interfaces.collect();
         let mut prefixes = place.network_prefixes();
         let local = place.local_prefixes(observed, &matched);
         let zones = place.zones(&local);
+        let interface = |&ifindex: &u32, &entry: &usize| place.interface(ifindex, entry, &zones, observed);
+        let interfaces =
+            matched.iter().map(|(ifindex, entry)| (*ifindex, interface(ifindex, entry))).collect();
         prefixes.extend(
             local.into_iter().map(|(zone, net)| (prefix(zone, net), Target::new(0, 0, Target::LOCAL))),
         );
@@ -166,7 +166,13 @@ impl Places<'_> {
         Target::new(self.instance_slot(index), self.network_slot(network), flags)
     }
 
-    fn interface(&self, ifindex: u32, entry: usize, observed: &Observed) -> Interface {
+    fn interface(
+        &self,
+        ifindex: u32,
+        entry: usize,
+        zones: &BTreeMap<u32, Zone>,
+        observed: &Observed,
+    ) -> Interface {
         let entry = &self.desired.interfaces[entry];
         let has_mac = observed.link(ifindex).is_none_or(|link| link.has_mac);
         let flags = [
@@ -184,7 +190,8 @@ impl Places<'_> {
             )
             .0
         });
-        Interface { ifindex, zone: self.zone_numbers[entry.zone], flags, bound }
+        let zone = self.zone_numbers[entry.zone];
+        Interface { ifindex, zone, flags, bound, maybe_local: zones.get(&zone).map_or(0, cover::maybe_local) }
     }
 
     fn network_prefixes(&self) -> HashMap<Prefix, Target> {

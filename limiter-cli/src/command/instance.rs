@@ -13,6 +13,7 @@ use crate::args::{Import, InstanceCommand};
 use crate::confirm;
 use crate::csv;
 use crate::failure::Failure;
+use crate::lookup::names;
 use crate::setup_file;
 
 pub(super) async fn run(session: &Session, command: InstanceCommand) -> Result<(), Failure> {
@@ -26,7 +27,10 @@ pub(super) async fn run(session: &Session, command: InstanceCommand) -> Result<(
             let network = session.find().network_id(network.as_deref()).await?;
             let account = session.account.clone();
             let query = InstanceQuery { account, network, rule, name, ..InstanceQuery::default() };
-            let instances = all_pages(query, async |query| client.instances(query).await).await?;
+            let mut instances = all_pages(query, async |query| client.instances(query).await).await?;
+            if session.output.for_people() {
+                name_all(session, &mut instances).await?;
+            }
             session.output.list(
                 &instances,
                 "no instances; make one with `limiter instance create NAME --network NETWORK --address 10.10.0.2`",
@@ -47,6 +51,24 @@ pub(super) async fn run(session: &Session, command: InstanceCommand) -> Result<(
         InstanceCommand::Delete { instances } => delete(session, &instances).await,
         InstanceCommand::Import(import) => run_import(session, import).await,
     }
+}
+
+/// Writes names where a person would have to look up ids.
+async fn name_all(session: &Session, instances: &mut [Instance]) -> Result<(), Failure> {
+    let client = &session.client;
+    let ids = instances.iter().map(|instance| instance.network.as_str());
+    let networks = names(ids, async |id| Ok(client.network(id).await?.name)).await?;
+    let ids = instances.iter().filter_map(|instance| instance.rule.as_deref());
+    let rules = names(ids, async |id| Ok(client.rule(id).await?.name)).await?;
+    for instance in instances {
+        if let Some(name) = networks.get(&instance.network) {
+            instance.network.clone_from(name);
+        }
+        if let Some(name) = instance.rule.as_ref().and_then(|id| rules.get(id)) {
+            instance.rule = Some(name.clone());
+        }
+    }
+    Ok(())
 }
 
 async fn delete(session: &Session, names: &[String]) -> Result<(), Failure> {

@@ -2,13 +2,14 @@
 
 use limiter_api::client::all_pages;
 use limiter_api::params::{Bindings, DeleteRules, NewRule, RuleChange, RuleQuery};
-use limiter_api::views::Plan;
+use limiter_api::views::{Plan, Rule};
 use limiter_state::Rate;
 
 use super::{Session, something};
 use crate::args::RuleCommand;
 use crate::confirm;
 use crate::failure::Failure;
+use crate::lookup::names;
 
 pub(super) async fn run(session: &Session, command: RuleCommand) -> Result<(), Failure> {
     let client = &session.client;
@@ -19,7 +20,10 @@ pub(super) async fn run(session: &Session, command: RuleCommand) -> Result<(), F
                 None => None,
             };
             let query = RuleQuery { plan, account: session.account.clone(), name, ..RuleQuery::default() };
-            let rules = all_pages(query, async |query| client.rules(query).await).await?;
+            let mut rules = all_pages(query, async |query| client.rules(query).await).await?;
+            if session.output.for_people() {
+                name_plans(session, &mut rules).await?;
+            }
             session.output.list(
                 &rules,
                 "no rules; make one with `limiter rule create NAME --plan PLAN --up 2Mbps --down 2Mbps`",
@@ -51,6 +55,19 @@ pub(super) async fn run(session: &Session, command: RuleCommand) -> Result<(), F
         }
         RuleCommand::Delete { rules } => delete(session, &rules).await,
     }
+}
+
+/// Writes the network of a plan, by which people name it, in place of its id.
+async fn name_plans(session: &Session, rules: &mut [Rule]) -> Result<(), Failure> {
+    let client = &session.client;
+    let name = async |id: &str| Ok(client.plan(id).await?.network_name.unwrap_or_else(|| id.to_owned()));
+    let plans = names(rules.iter().map(|rule| rule.plan.as_str()), name).await?;
+    for rule in rules {
+        if let Some(name) = plans.get(&rule.plan) {
+            rule.plan.clone_from(name);
+        }
+    }
+    Ok(())
 }
 
 async fn delete(session: &Session, names: &[String]) -> Result<(), Failure> {

@@ -24,7 +24,7 @@ pub(super) async fn run(session: &Session, command: TokenCommand) -> Result<(), 
         TokenCommand::Show { id } => session.output.one(&session.find().token(&id).await?),
         TokenCommand::Create { name, role, node, expires, secret_file } => {
             free(secret_file.as_deref())?;
-            let account = session.account.clone();
+            let account = session.account_of_role(&role);
             let new = NewToken { name, role, account, node, expires_at: expires };
             show(session, &client.create_token(&new).await?, secret_file.as_deref())
         }

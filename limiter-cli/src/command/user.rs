@@ -18,7 +18,8 @@ pub(super) async fn run(session: &Session, command: UserCommand) -> Result<(), F
         UserCommand::Show { user } => session.output.one(&session.find().user(&user).await?),
         UserCommand::Create { name, role, password_file } => {
             let password = password::new(password_file.as_deref())?;
-            let new = NewUser { name, password, role, account: session.account.clone() };
+            let account = session.account_of_role(&role);
+            let new = NewUser { name, password, role, account };
             session.output.one(&client.create_user(&new).await?)
         }
         UserCommand::Update { user, password, password_file, enable, disable } => {

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use crate::run::Person;
-use crate::server::{Server, TOKEN, network};
+use crate::server::{Server, TOKEN, instance, network, plan, rule};
 
 fn operator(server: &Server) -> Person {
     Person::new(&server.url).with("LIMITER_TOKEN", TOKEN)
@@ -28,6 +28,26 @@ fn pages_are_joined_in_every_form() {
     assert!(lines[5].contains("office-5") && lines[5].contains("5 Mbps"), "{table:?}");
     let shown = person.run("network show office-2").code(0).out;
     assert!(shown.contains("net-2") && shown.contains("2026-03-31 12:00:00 UTC"), "{shown}");
+}
+
+#[test]
+fn people_read_names_and_programs_ids() {
+    let server = Server::tcp();
+    {
+        let mut world = server.world.lock();
+        world.networks = vec![network(1)];
+        world.instances = vec![instance(1), instance(2)];
+        world.rules = vec![rule()];
+        world.plans.insert("plan-1".into(), plan("plan-1"));
+    }
+    let person = operator(&server);
+    let table = person.run("instance list").code(0).out;
+    assert!(table.contains("office-1") && table.contains("slow") && !table.contains("net-1"), "{table}");
+    let json = person.run("instance list -o json").code(0).json();
+    assert_eq!((&json[0]["network"], &json[1]["rule"]), (&"net-1".into(), &"rule-1".into()));
+    let table = person.run("rule list").code(0).out;
+    assert!(table.contains("office-1") && table.contains("3 Mbps"), "{table}");
+    assert_eq!(person.run("rule list -o json").code(0).json()[0]["plan"], "plan-1");
 }
 
 #[test]

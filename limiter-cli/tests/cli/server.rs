@@ -136,6 +136,35 @@ pub(crate) fn network(number: usize) -> Network {
     }
 }
 
+pub(crate) fn instance(number: usize) -> Instance {
+    Instance {
+        id: format!("ins-{number}"),
+        account: "acc-1".into(),
+        network: "net-1".into(),
+        name: format!("web-{number}"),
+        external_id: None,
+        addresses: vec![format!("10.1.0.{number}")],
+        internet: "allow".into(),
+        rule: Some("rule-1".into()),
+        created_at: "2026-03-31T12:00:00Z".parse().expect("a moment"),
+        version: 1,
+    }
+}
+
+pub(crate) fn rule() -> Rule {
+    Rule {
+        id: "rule-1".into(),
+        account: "acc-1".into(),
+        plan: "plan-1".into(),
+        name: "slow".into(),
+        up_bps: 2_000_000,
+        down_bps: 3_000_000,
+        instances: 2,
+        created_at: "2026-03-31T12:00:00Z".parse().expect("a moment"),
+        version: 1,
+    }
+}
+
 pub(crate) fn plan(id: &str) -> Plan {
     Plan {
         id: id.into(),
@@ -176,7 +205,7 @@ fn router(world: World, with_token: bool) -> Router {
         .route("/instances", get(instances))
         .route("/instances/{id}", get(async || not_found()))
         .route("/rules", get(rules))
-        .route("/rules/{id}", get(async || not_found()))
+        .route("/rules/{id}", get(one_rule))
         .route("/plans", get(plans).post(create_plan))
         .route("/plans/{id}", get(one_plan))
         .route("/plans/{id}/dissociate", post(change_plan))
@@ -296,6 +325,11 @@ async fn instances(State(world): State<World>, Query(query): Query<InstanceQuery
 
 async fn rules(State(world): State<World>, Query(query): Query<RuleQuery>) -> Json<Page<Rule>> {
     page(&world.lock().rules, query.after.as_deref())
+}
+
+async fn one_rule(State(world): State<World>, Path(id): Path<String>) -> Response {
+    let found = world.lock().rules.iter().find(|rule| rule.id == id).cloned();
+    found.map_or_else(not_found, |rule| Json(rule).into_response())
 }
 
 async fn plans(State(world): State<World>, Query(query): Query<PlanQuery>) -> Json<Page<Plan>> {

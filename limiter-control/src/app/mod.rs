@@ -46,6 +46,9 @@ pub struct App {
     store: Store,
     settings: Arc<Settings>,
     clock: Clock,
+    seen: Arc<agent::Asked>,
+    regions: Arc<agent::Regions>,
+    settling: Arc<plan_step::Settling>,
 }
 
 /// Where the time comes from: the system, or a test.
@@ -67,7 +70,14 @@ impl Clock {
 impl App {
     /// The application over a store.
     pub fn new(store: Store, settings: Settings, clock: Clock) -> Self {
-        Self { store, settings: Arc::new(settings), clock }
+        Self {
+            store,
+            settings: Arc::new(settings),
+            clock,
+            seen: Arc::default(),
+            regions: Arc::default(),
+            settling: Arc::default(),
+        }
     }
 
     /// The store, for backup and waiting.

@@ -85,15 +85,10 @@ impl App {
             made.reaches_nodes |= next.reaches_nodes;
             made.value = next.value;
         }
-        let fences = made.value.fenced && !before.fenced;
-        let region = made.value.region.to_string();
         let view = put(&mut change, made).await?;
-        let view = change.finish(view).await?;
-        if fences {
-            // Nothing waits for it any more, so what only it held up is done.
-            self.settle_region(call.caller.clone(), &region).await?;
-        }
-        Ok(view)
+        // What only it held up is done where it carries less than before, or is fenced.
+        self.settle(&mut change, &before.region).await?;
+        change.finish(view).await
     }
 
     /// Deletes a node.
@@ -108,6 +103,7 @@ impl App {
         let networks = change.tx.all_networks(&in_region(&node.region)).await?;
         let events = node::delete(&node, &networks, change.now)?;
         change.tx.remove_node(&node.id).await?;
+        self.settle(&mut change, &node.region).await?;
         change.happened(None, node.id.as_str(), &events);
         change.finish(()).await
     }
@@ -120,7 +116,7 @@ fn in_region(region: &Arc<str>) -> NetworkFilter {
 async fn put(change: &mut Change, made: limiter_domain::Change<Node>) -> Result<views::Node, AppError> {
     let mut node = made.value;
     if !made.events.is_empty() {
-        node.version += u64::from(node.revision != change.revision() || node.version > 1);
+        node.version += 1;
         change.tx.put_node(&node).await?;
         change.happened(None, node.id.as_str(), &made.events);
     }

@@ -1,16 +1,23 @@
 //! What a step of a plan writes, and steps that nobody calls for: what is due, and what nodes acknowledge.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use jiff::SignedDuration;
 use limiter_domain::acknowledge::{acknowledged, is_acknowledged, settle};
 use limiter_domain::{Code, EventKind, Network, NetworkStatus, Plan, Status, Step, network, schedule};
 
+use tokio::sync::Mutex;
+
 use super::change::Change;
 use super::{App, AppError, Caller, Reach, read};
-use crate::store::NetworkFilter;
+use crate::store::{NetworkFilter, Tx};
 
 /// Most plans that are worked in one round.
 const ROUND_MAX: u64 = 1000;
+/// How long the answer to a call with a key, and what is known of an ended token, is kept.
+const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 impl App {
     /// Writes a step: the plan, its rules where they are purged, events, and a new state for nodes.
@@ -25,7 +32,8 @@ impl App {
         if step.events.is_empty() {
             return Ok(step.plan);
         }
-        let plan = step.plan;
+        let mut plan = step.plan;
+        plan.version += 1;
         if step.purge_rules {
             purge(change, &plan, network).await?;
         }
@@ -56,6 +64,8 @@ impl App {
 
     /// Works every plan that something is due for; gives their number.
     pub async fn work_due(&self) -> Result<usize, AppError> {
+        self.write_seen().await?;
+        self.settle_all().await?;
         let due = self.store.read().await?.plans_due(self.now(), ROUND_MAX).await?;
         for plan in &due {
             let mut change = self.begin_own(self.scheduler(), "schedule").await?;
@@ -69,55 +79,91 @@ impl App {
         Ok(due.len())
     }
 
-    /// Completes what the nodes of `region` have all acknowledged.
-    pub(super) async fn settle_region(&self, caller: Caller, region: &str) -> Result<(), AppError> {
-        let waiting = self.store.read().await?.plans_waiting(region).await?;
-        for plan in &waiting {
-            let mut change = self.begin_own(caller.clone(), "acknowledge").await?;
-            // Another acknowledgement may have completed it since it was listed.
-            let Some(plan) = change.tx.plan(&plan.id).await? else { continue };
-            let network = match &plan.network {
-                Some(id) => change.tx.network(id).await?,
-                None => None,
-            };
-            let nodes = change.tx.nodes_of_region(region).await?;
-            if !is_acknowledged(&plan, network.as_ref(), &nodes) {
-                continue;
-            }
-            let (now, revision) = (change.now, change.revision());
-            if let Some(step) = acknowledged(&plan, self.settings(), now, revision) {
-                self.take(&mut change, step).await?;
-                change.commit().await?;
-            }
-        }
-        self.forget_networks(caller, region).await
+    /// Forgets answers that nobody repeats a call for any more, and sessions and tokens that ended long ago.
+    pub async fn forget_ended(&self) -> Result<(), AppError> {
+        let change = self.begin_own(self.scheduler(), "forget").await?;
+        let until = change.now - KEPT;
+        change.tx.expire_idempotency(until).await?;
+        change.tx.remove_ended_tokens(until).await?;
+        change.commit().await?;
+        Ok(())
     }
 
-    /// Forgets deleted networks that no node carries any more.
-    async fn forget_networks(&self, caller: Caller, region: &str) -> Result<(), AppError> {
-        let filter = NetworkFilter {
-            region: Some(region.into()),
-            status: Some(NetworkStatus::Deleting),
-            ..NetworkFilter::default()
-        };
-        let deleted = self.store.read().await?.all_networks(&filter).await?;
-        if deleted.is_empty() {
+    /// Completes what the nodes of `region` have all acknowledged. Acknowledgements that come while one is
+    /// looked at are looked at together.
+    pub(super) async fn settle_region(&self, caller: &Caller, region: &str) -> Result<(), AppError> {
+        let turn = self.settling.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut looked = self.settling.looked.lock().await;
+        if looked.get(region).is_some_and(|last| *last >= turn) {
             return Ok(());
         }
-        let change = self.begin_own(caller, "forget").await?;
-        let nodes = change.tx.nodes_of_region(region).await?;
-        for network in &deleted {
-            if network::is_gone(network, &nodes) {
-                change.tx.remove_network(&network.id).await?;
+        let last = self.settling.asked.load(Ordering::SeqCst);
+        if completed(&*self.store.read().await?, region).await?.is_some() {
+            let mut change = self.begin_own(caller.clone(), "acknowledge").await?;
+            self.settle(&mut change, region).await?;
+            change.commit().await?;
+        }
+        looked.insert(region.to_owned(), last);
+        Ok(())
+    }
+
+    /// Completes what the nodes of `region` have all acknowledged, as part of a change.
+    pub(super) async fn settle(&self, change: &mut Change, region: &str) -> Result<(), AppError> {
+        let Some((plans, networks)) = completed(&change.tx, region).await? else { return Ok(()) };
+        let (now, revision) = (change.now, change.revision());
+        for plan in &plans {
+            if let Some(step) = acknowledged(plan, self.settings(), now, revision) {
+                self.take(change, step).await?;
             }
         }
-        change.commit().await?;
+        for network in &networks {
+            change.tx.remove_network(&network.id).await?;
+        }
+        Ok(())
+    }
+
+    /// What was acknowledged when a control plane was killed is completed by the next one.
+    async fn settle_all(&self) -> Result<(), AppError> {
+        let regions = self.store.read().await?.regions_waiting().await?;
+        for region in regions {
+            self.settle_region(&self.scheduler(), &region).await?;
+        }
         Ok(())
     }
 
     fn scheduler(&self) -> Caller {
         Caller::system("scheduler", Arc::from(format!("due-{}", self.now().as_microsecond())))
     }
+}
+
+/// Which acknowledgements were looked at.
+#[derive(Default)]
+pub(super) struct Settling {
+    asked: AtomicU64,
+    looked: Mutex<HashMap<String, u64>>,
+}
+
+/// Plans that nothing waits for any more, and deleted networks that no node carries any more.
+async fn completed(tx: &Tx, region: &str) -> Result<Option<(Vec<Plan>, Vec<Network>)>, AppError> {
+    let filter = NetworkFilter {
+        region: Some(region.into()),
+        status: Some(NetworkStatus::Deleting),
+        ..NetworkFilter::default()
+    };
+    let mut plans = tx.plans_waiting(region).await?;
+    let mut networks = tx.all_networks(&filter).await?;
+    if plans.is_empty() && networks.is_empty() {
+        return Ok(None);
+    }
+    let nodes = tx.nodes_of_region(region).await?;
+    let held: Vec<_> = plans.iter().filter_map(|plan| plan.network.clone()).collect();
+    let held = tx.networks_by_id(&held).await?;
+    let held: HashMap<_, _> = held.iter().map(|network| (&network.id, network)).collect();
+    plans.retain(|plan| {
+        is_acknowledged(plan, plan.network.as_ref().and_then(|id| held.get(id).copied()), &nodes)
+    });
+    networks.retain(|network| network::is_gone(network, &nodes));
+    Ok((!plans.is_empty() || !networks.is_empty()).then_some((plans, networks)))
 }
 
 /// Removes every rule of a plan, every binding to one, and a default rule that is one of them.

@@ -16,7 +16,7 @@ use limiter_state::{Access, Rate};
 use super::change::{Begun, Call, Change};
 use super::error::refuse_field;
 use super::{App, AppError, Caller, Reach, instance, network, read, rule as rules, view};
-use crate::store::{NetworkFilter, Paging};
+use crate::store::{NetworkFilter, Paging, Tx};
 
 /// A setup while it is applied.
 struct Applying<'a> {
@@ -75,7 +75,7 @@ impl App {
                     }
                     None => Vec::new(),
                 };
-                let instances = tx.all_instances(&network::instances_of(&network.id)).await?;
+                let instances = instances_by_name(&tx, network).await?;
                 networks.push(exported(network, plan.as_ref(), &rules, &instances));
             }
             let Some(next) = page.next else { return Ok(Setup { networks }) };
@@ -202,7 +202,7 @@ impl Applying<'_> {
         wanted: &SetupNetwork,
         network: &Network,
     ) -> Result<HashMap<String, Instance>, AppError> {
-        let there = self.change.tx.all_instances(&network::instances_of(&network.id)).await?;
+        let there = instances_by_name(&self.change.tx, network).await?;
         let mut claims = instance::claims(&self.change.tx, network).await?;
         let by_name: HashMap<&str, &Instance> = there.iter().map(|it| (&*it.name, it)).collect();
         let by_external: HashMap<&str, &Instance> =
@@ -370,6 +370,12 @@ impl Applying<'_> {
         let change = SetupChange { action: action.to_owned(), kind: kind.to_owned(), name, detail };
         self.applied.changes.push(change);
     }
+}
+
+async fn instances_by_name(tx: &Tx, network: &Network) -> Result<Vec<Instance>, AppError> {
+    let mut instances = tx.all_instances(&network::instances_of(&network.id)).await?;
+    instances.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(instances)
 }
 
 /// The error with its field said from the top of the input.

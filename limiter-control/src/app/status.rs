@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use limiter_api::views;
-use limiter_domain::{Node, Revision, Role};
+use limiter_domain::{Node, Revision, Role, Status};
 
 use super::{App, AppError, Caller, Reach, view};
 use crate::store::{InstanceFilter, NetworkFilter, NodeFilter, Paging};
@@ -22,6 +22,10 @@ impl App {
         let tx = self.store.read().await?;
         let mut plans = BTreeMap::new();
         for (status, business, count) in tx.count_plans_by_state(account.as_ref()).await? {
+            // What was released is gone, and kept for events alone.
+            if status == Status::Released {
+                continue;
+            }
             *plans.entry(view::label(status, business).to_owned()).or_insert(0) += count;
         }
         let mut nodes = Vec::new();

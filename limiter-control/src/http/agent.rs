@@ -1,11 +1,10 @@
 //! What agents ask and say.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
-use axum::{Json, Router};
-use limiter_api::agent::{AGENT_VERSION, AgentAck, StateQuery};
+use limiter_api::agent::{AGENT_VERSION, AgentAck, AgentState, StateQuery};
 
 use super::input::{Asked, Changing};
 use super::problem::Answer;
@@ -14,13 +13,12 @@ use crate::app::{App, Caller};
 /// Longest agent version that is noted.
 const VERSION_MAX_BYTES: usize = 64;
 
-/// Routes that may wait for news.
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/v1/agent/state", get(state))
-}
-
-/// The state of the caller's node as soon as it is newer than what the caller has.
-async fn state(
+/// The state of the caller's node, as soon as it is newer than what the caller has.
+#[utoipa::path(get, path = "/agent/state", tag = "agent", params(StateQuery), responses(
+    (status = 200, body = AgentState),
+    (status = 204, description = "nothing newer in time"),
+))]
+pub(super) async fn state(
     State(app): State<App>,
     caller: Caller,
     headers: HeaderMap,

@@ -4,6 +4,7 @@ mod accounts;
 mod agent;
 mod answer;
 mod caller;
+mod description;
 mod events;
 mod input;
 mod instances;
@@ -48,7 +49,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Every route over `app`.
 pub fn router(app: App) -> Router {
     let (routes, _) = routes().split_for_parts();
-    let waiting = agent::routes();
+    let (waiting, _) = waiting().split_for_parts();
     routes
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
         .merge(waiting)
@@ -63,13 +64,14 @@ pub fn router(app: App) -> Router {
 
 /// The description of every route, as `openapi/limiter.json` holds it.
 pub fn openapi() -> OpenApi {
-    let (_, mut document) = routes().split_for_parts();
-    document.info.title = "limiter".to_owned();
-    document.info.description =
-        Some("Networks, instances, bandwidth plans and speed limit rules.".to_owned());
-    document.info.license = None;
-    problem::describe(&mut document);
+    let (_, mut document) = routes().merge(waiting()).split_for_parts();
+    description::complete(&mut document);
     document
+}
+
+/// Routes that may wait for news longer than others may take.
+fn waiting() -> OpenApiRouter<App> {
+    OpenApiRouter::new().nest("/v1", OpenApiRouter::new().routes(routes!(agent::state)))
 }
 
 fn routes() -> OpenApiRouter<App> {

@@ -8,7 +8,6 @@ use axum::response::{IntoResponse, Response};
 use limiter_api::Problem;
 use limiter_api::problem::PROBLEM_JSON;
 use limiter_domain::{Code, Fault, Refusal};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 
 use crate::app::AppError;
 use crate::store::StoreError;
@@ -65,10 +64,10 @@ pub(super) fn of(error: AppError) -> Problem {
         }
         AppError::Forbidden(detail) => plain(StatusCode::FORBIDDEN, "Forbidden", detail, false),
         AppError::Refused(refusal) => refused(refusal),
-        AppError::Store(error) => match error.is_passing() {
-            true => plain(StatusCode::SERVICE_UNAVAILABLE, "DatabaseUnavailable", error.to_string(), true),
-            false => internal(&error),
-        },
+        AppError::Store(error) if error.is_passing() => {
+            plain(StatusCode::SERVICE_UNAVAILABLE, "DatabaseUnavailable", error.to_string(), true)
+        }
+        AppError::Store(error) => internal(&error),
         AppError::Broken(what) => internal(&what),
     }
 }
@@ -143,26 +142,11 @@ pub(super) async fn no_method() -> Error {
 }
 
 /// A defect that ended a handler.
+#[expect(clippy::needless_pass_by_value, reason = "as the layer calls it")]
 pub(super) fn panicked(what: Box<dyn Any + Send>) -> Response {
     let text = what.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| what.downcast_ref::<&str>().copied()).unwrap_or("a panic");
     Error(internal(&text)).into_response()
-}
-
-/// Every operation may answer with a problem.
-pub(super) fn describe(document: &mut OpenApi) {
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let response = ResponseBuilder::new()
-        .description("refused; nothing was changed")
-        .content(PROBLEM_JSON, content)
-        .build();
-    for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-        for operation in operations.into_iter().flatten() {
-            let responses = &mut operation.responses.responses;
-            responses.insert("default".to_owned(), RefOr::T(response.clone()));
-        }
-    }
 }
 
 impl From<StoreError> for Error {

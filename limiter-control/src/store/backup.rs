@@ -23,7 +23,7 @@ impl Store {
     pub async fn backup(&self, path: &Path) -> Result<(), StoreError> {
         let Location::Sqlite(source) = &self.inner.location else {
             return Err(StoreError::Unsupported(
-                "PostgreSQL is copied with pg_dump; after pg_restore give the copy an incarnation of its own",
+                "PostgreSQL is copied with pg_dump; after pg_restore, `limiter-control restored` tells nodes",
             ));
         };
         create(path)?;

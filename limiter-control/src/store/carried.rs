@@ -1,6 +1,6 @@
-//! All that the nodes of a region enforce, in four queries.
+//! All that a node enforces, in four queries.
 
-use limiter_domain::{Instance, Network, Plan, Rule};
+use limiter_domain::{Instance, Network, Node, Plan, Rule};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
@@ -11,7 +11,7 @@ use super::{instance, network, plan, rule};
 /// Networks, and what belongs to them. Each list is ordered by identity, instances by network and age.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Carried {
-    /// The networks, whatever their status and the nodes they name.
+    /// The networks, whatever their status.
     pub networks: Vec<Network>,
     /// The plans that hold them.
     pub plans: Vec<Plan>,
@@ -24,9 +24,19 @@ pub struct Carried {
 impl Tx {
     /// The networks of `zones` in a region, and what belongs to them.
     pub async fn carried(&self, region: &str, zones: &[&str]) -> Result<Carried, StoreError> {
+        self.carried_where(in_zones(region, zones)).await
+    }
+
+    /// The networks that `node` may carry, and what belongs to them.
+    pub async fn carried_by(&self, node: &Node) -> Result<Carried, StoreError> {
+        let zones: Vec<&str> = node.interfaces.iter().map(|interface| &*interface.zone).collect();
+        let names = network::row::Column::Nodes;
+        let named = names.is_null().or(names.contains(node.id.as_str()));
+        self.carried_where(in_zones(&node.region, &zones).and(named)).await
+    }
+
+    async fn carried_where(&self, here: Expr) -> Result<Carried, StoreError> {
         use {instance::row as instances, network::row as networks, plan::row as plans, rule::row as rules};
-        let here =
-            networks::Column::Region.eq(region).and(networks::Column::Zone.is_in(zones.iter().copied()));
         let ids = select(networks::Entity, networks::Column::Id, here.clone());
         let holding = plans::Column::NetworkId.in_subquery(ids.clone());
         let plan_ids = select(plans::Entity, plans::Column::Id, holding.clone());
@@ -42,6 +52,11 @@ impl Tx {
             instances: self.all_by(instances::Entity::find().filter(in_networks), by_network).await?,
         })
     }
+}
+
+fn in_zones(region: &str, zones: &[&str]) -> Expr {
+    use network::row::Column;
+    Column::Region.eq(region).and(Column::Zone.is_in(zones.iter().copied()))
 }
 
 fn select<E: EntityTrait>(table: E, id: E::Column, which: Expr) -> SelectStatement {

@@ -134,7 +134,7 @@ impl fmt::Display for Constraint {
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
         match &error {
-            DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => Self::Busy,
+            DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => Self::no_connection(),
             DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed) => {
                 Self::Unreachable { reason: "the connection was closed".to_owned() }
             }
@@ -158,6 +158,13 @@ impl StoreError {
         matches!(self, Self::Busy | Self::Full | Self::ReadOnly | Self::Unreachable { .. })
     }
 
+    /// Why none came is not told: an unreachable server is tried again until the time is over.
+    fn no_connection() -> Self {
+        let reason =
+            "no connection for 5 s; start its server where that is down, else look for a stuck client";
+        Self::Unreachable { reason: reason.to_owned() }
+    }
+
     /// A row that this program could not have written.
     pub(super) fn corrupt(table: &str, id: &str, column: &str) -> Self {
         Self::Broken(format!("column {column} of {table} {id} holds no valid value"))
@@ -175,7 +182,7 @@ impl StoreError {
                     _ => Self::of_postgres(&code, database.constraint(), message),
                 }
             }
-            SqlxError::PoolTimedOut => Self::Busy,
+            SqlxError::PoolTimedOut => Self::no_connection(),
             SqlxError::Io(_)
             | SqlxError::Tls(_)
             | SqlxError::PoolClosed
@@ -199,7 +206,8 @@ impl StoreError {
             (_, 5 | 6) => Self::Busy,
             (_, 8) => Self::ReadOnly,
             (_, 13) => Self::Full,
-            (_, 14) => Self::Unreachable { reason: message.to_owned() },
+            // What the disk says: an error of it is no defect of ours, and the next call tries again.
+            (_, 10 | 14) => Self::Unreachable { reason: message.to_owned() },
             _ => Self::Broken(format!("{message} (SQLite {code})")),
         }
     }

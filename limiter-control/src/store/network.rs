@@ -190,6 +190,13 @@ impl Tx {
         self.all_by(filter.query(), [Column::CreatedUs, Column::Id]).await
     }
 
+    /// Regions with a network that is being deleted.
+    pub(super) async fn regions_deleting(&self) -> Result<Vec<String>, StoreError> {
+        let query = Entity::find().select_only().column(Column::Region).distinct();
+        let query = query.filter(Column::Status.eq(NetworkStatus::Deleting.code())).into_tuple();
+        self.checked(query.all(self.connection()).await)
+    }
+
     /// How many networks there are.
     pub async fn count_networks(&self, filter: &NetworkFilter) -> Result<u64, StoreError> {
         self.count(filter.query()).await

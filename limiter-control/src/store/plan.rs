@@ -277,6 +277,17 @@ impl Tx {
         Reader::new("plans", "with the earliest due_us").time_if("due_us", due)
     }
 
+    /// Regions with a plan that waits for nodes, or a network that is being deleted.
+    pub async fn regions_waiting(&self) -> Result<Vec<String>, StoreError> {
+        let query = Entity::find().select_only().column(Column::Region).distinct();
+        let query = query.filter(Column::Waiting.eq(true)).into_tuple();
+        let mut regions: Vec<String> = self.checked(query.all(self.connection()).await)?;
+        regions.extend(self.regions_deleting().await?);
+        regions.sort();
+        regions.dedup();
+        Ok(regions)
+    }
+
     /// Plans of a region that wait for nodes: with an operation, or a peak that is not yet applied.
     pub async fn plans_waiting(&self, region: &str) -> Result<Vec<Plan>, StoreError> {
         let query = Entity::find().filter(Column::Region.eq(region)).filter(Column::Waiting.eq(true));

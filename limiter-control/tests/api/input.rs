@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Request, header};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::world::{Answer, World};
@@ -79,6 +80,13 @@ async fn a_repeated_call_has_no_second_effect() {
     call("k2", "one").await.refused(409, "AddressConflict");
     let page = world.acme_get("/networks").await.good();
     assert_eq!(page.body["items"].as_array().map(Vec::len), Some(1));
+    // Answers are kept for 90 days.
+    world.pass(SignedDuration::from_hours(89 * 24)).await;
+    world.app.forget_ended().await.expect("forgotten");
+    call("k1", "one").await.good();
+    world.pass(SignedDuration::from_hours(2 * 24)).await;
+    world.app.forget_ended().await.expect("forgotten");
+    call("k1", "one").await.refused(409, "AddressConflict");
 }
 
 #[tokio::test]
@@ -100,6 +108,20 @@ async fn a_stale_version_is_refused() {
     change("\"1\"", "allow").await.refused(409, "VersionConflict");
     change("\"2\"", "allow").await.good();
     change("x", "allow").await.refused(400, "InvalidParameter");
+    let plan = world.payg(None).await;
+    let resize = async |version: u64, peak_bps: u64| {
+        let request = Request::builder()
+            .method("POST")
+            .uri(format!("/v1/plans/{plan}/resize"))
+            .header(header::AUTHORIZATION, format!("Bearer {}", world.acme.1))
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::IF_MATCH, version.to_string());
+        let body = json!({"peak_bps": peak_bps}).to_string();
+        world.send(request.body(Body::from(body)).expect("a request")).await
+    };
+    resize(1, 30_000_000).await.good();
+    resize(1, 40_000_000).await.refused(409, "VersionConflict");
+    resize(2, 40_000_000).await.good();
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A plan's life through the API: bought, associated, resized, dissociated, renewed, expired, released.
 
 use jiff::SignedDuration;
+use limiter_control::store::Ack;
 use serde_json::json;
 
 use crate::world::World;
@@ -164,4 +165,38 @@ async fn an_association_that_no_node_acknowledges_is_given_up() {
     assert_eq!(plan_now.body["network"], json!(network));
     world.agent_applies().await;
     assert_eq!(world.label(&plan).await, "Not Associated");
+}
+
+#[tokio::test]
+async fn an_acknowledgement_that_was_noted_before_still_completes() {
+    let world = World::new().await;
+    let network = world.network(1).await;
+    let fetched = world.get("/agent/state?wait_s=0", Some(world.agent())).await.good();
+    let plan = world.payg(Some(&network)).await;
+    // As after a crash: the node's word is noted, and what it completes is not.
+    let revision = world.get("/nodes/edge-1", None).await.good().body["wanted_revision"].clone();
+    let node = world.get("/nodes/edge-1", None).await.good().text("id").parse().expect("an id");
+    let noted =
+        Ack { node, at: world.app.now(), revision: revision.as_u64().expect("a number"), problem: None };
+    world.app.store().note_ack(&noted).await.expect("noted");
+    assert_eq!(world.label(&plan).await, "Creating");
+    let ack = json!({
+        "incarnation": fetched.body["incarnation"], "revision": revision, "in_force_revision": revision,
+    });
+    world.post("/agent/ack", Some(world.agent()), ack).await.good();
+    assert_eq!(world.label(&plan).await, "In Use");
+}
+
+#[tokio::test]
+async fn an_agent_cannot_acknowledge_what_is_not_there_or_of_another_database() {
+    let world = World::new().await;
+    let fetched = world.get("/agent/state?wait_s=0", Some(world.agent())).await.good();
+    let ack = |incarnation: &serde_json::Value, in_force: u64| json!({"incarnation": incarnation, "revision": 1, "in_force_revision": in_force});
+    let early =
+        world.post("/agent/ack", Some(world.agent()), ack(&fetched.body["incarnation"], u64::MAX)).await;
+    early.refused(409, "VersionConflict");
+    let foreign = world.post("/agent/ack", Some(world.agent()), ack(&json!("another"), 1)).await;
+    foreign.refused(409, "VersionConflict");
+    let node = world.get("/nodes/edge-1", None).await.good();
+    assert_eq!(node.body["acked_revision"], 0);
 }

@@ -3,6 +3,7 @@
 mod codes;
 mod input;
 mod life;
+mod lists;
 mod matrix;
 mod rights;
 mod setups;

@@ -19,43 +19,43 @@ use tower::ServiceExt as _;
 const START: &str = "2026-11-23T10:15:00Z";
 
 /// A control plane in this process.
-pub struct World {
+pub(crate) struct World {
     /// The application, for what is due.
-    pub app: App,
+    pub(crate) app: App,
     router: Router,
     now_us: Arc<AtomicI64>,
     agent: String,
     /// Account `acme` and a token of its customer.
-    pub acme: (String, String),
+    pub(crate) acme: (String, String),
     /// Account `other` and a token of its customer.
-    pub other: (String, String),
+    pub(crate) other: (String, String),
     _folder: TempDir,
 }
 
 /// An answer.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Its status.
-    pub status: u16,
+    pub(crate) status: u16,
     /// Its body; null where it has none.
-    pub body: Value,
+    pub(crate) body: Value,
 }
 
 impl Answer {
     /// A text of the body.
-    pub fn text(&self, field: &str) -> String {
+    pub(crate) fn text(&self, field: &str) -> String {
         let text = self.body[field].as_str();
         text.unwrap_or_else(|| panic!("no text {field} in {self:?}")).to_owned()
     }
 
     /// Asserts success.
-    pub fn good(self) -> Self {
+    pub(crate) fn good(self) -> Self {
         assert!((200..300).contains(&self.status), "{self:?}");
         self
     }
 
     /// Asserts that it is a problem with this status and code.
-    pub fn refused(self, status: u16, code: &str) -> Self {
+    pub(crate) fn refused(self, status: u16, code: &str) -> Self {
         assert_eq!((self.status, self.body["code"].as_str()), (status, Some(code)), "{self:?}");
         assert!(!self.text("detail").is_empty() && !self.text("request_id").is_empty(), "{self:?}");
         self
@@ -64,12 +64,12 @@ impl Answer {
 
 impl World {
     /// A new one.
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Settings::default()).await
     }
 
     /// A new one with settings of its own.
-    pub async fn with(settings: Settings) -> Self {
+    pub(crate) async fn with(settings: Settings) -> Self {
         let folder = TempDir::new().expect("a folder");
         let start: Timestamp = START.parse().expect("an instant");
         let now_us = Arc::new(AtomicI64::new(start.as_microsecond()));
@@ -107,7 +107,13 @@ impl World {
     }
 
     /// A call. Without a token it is the local operator's.
-    pub async fn call(&self, method: &str, path: &str, token: Option<&str>, body: Option<Value>) -> Answer {
+    pub(crate) async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<Value>,
+    ) -> Answer {
         let request = Request::builder().method(method).uri(format!("/v1{path}"));
         let request = match token {
             Some(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
@@ -122,7 +128,7 @@ impl World {
     }
 
     /// Any request.
-    pub async fn send(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.expect("an answer");
         let status = response.status().as_u16();
         let bytes = axum::body::to_bytes(response.into_body(), 1 << 26).await.expect("a body");
@@ -131,33 +137,33 @@ impl World {
     }
 
     /// `POST` with a body.
-    pub async fn post(&self, path: &str, token: Option<&str>, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, token: Option<&str>, body: Value) -> Answer {
         self.call("POST", path, token, Some(body)).await
     }
 
     /// `GET`.
-    pub async fn get(&self, path: &str, token: Option<&str>) -> Answer {
+    pub(crate) async fn get(&self, path: &str, token: Option<&str>) -> Answer {
         self.call("GET", path, token, None).await
     }
 
     /// As the customer of `acme`.
-    pub async fn acme_post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn acme_post(&self, path: &str, body: Value) -> Answer {
         self.post(path, Some(&self.acme.1), body).await
     }
 
     /// As the customer of `acme`.
-    pub async fn acme_get(&self, path: &str) -> Answer {
+    pub(crate) async fn acme_get(&self, path: &str) -> Answer {
         self.get(path, Some(&self.acme.1)).await
     }
 
     /// A network of `acme`; networks are told apart by `number`.
-    pub async fn network(&self, number: u8) -> String {
+    pub(crate) async fn network(&self, number: u8) -> String {
         let network = json!({"name": format!("net{number}"), "prefixes": [format!("10.{number}.0.0/24")]});
         self.acme_post("/networks", network).await.good().text("id")
     }
 
     /// An instance of a network made by [`Self::network`].
-    pub async fn instance(&self, network: &str, number: u8, host: u8) -> String {
+    pub(crate) async fn instance(&self, network: &str, number: u8, host: u8) -> String {
         let instance = json!({
             "network": network,
             "name": format!("i{host}"),
@@ -167,13 +173,13 @@ impl World {
     }
 
     /// A plan of `acme` that is paid as it goes.
-    pub async fn payg(&self, network: Option<&str>) -> String {
+    pub(crate) async fn payg(&self, network: Option<&str>) -> String {
         let plan = json!({"pay": "pay_as_you_go", "peak_bps": 20_000_000, "network": network});
         self.acme_post("/plans", plan).await.good().text("id")
     }
 
     /// A subscription of `acme`.
-    pub async fn subscription(&self, duration: &str, network: Option<&str>) -> String {
+    pub(crate) async fn subscription(&self, duration: &str, network: Option<&str>) -> String {
         let plan = json!({
             "pay": "subscription",
             "peak_bps": 20_000_000,
@@ -184,12 +190,12 @@ impl World {
     }
 
     /// What a person reads of a plan.
-    pub async fn label(&self, plan: &str) -> String {
+    pub(crate) async fn label(&self, plan: &str) -> String {
         self.acme_get(&format!("/plans/{plan}")).await.good().text("label")
     }
 
     /// The node's agent fetches its state and puts it in force; gives the state.
-    pub async fn agent_applies(&self) -> Value {
+    pub(crate) async fn agent_applies(&self) -> Value {
         let fetched = self.get("/agent/state?wait_s=0", Some(&self.agent)).await.good();
         let revision = fetched.body["revision"].clone();
         let ack = json!({
@@ -202,18 +208,18 @@ impl World {
     }
 
     /// The secret of the node's agent.
-    pub fn agent(&self) -> &str {
+    pub(crate) fn agent(&self) -> &str {
         &self.agent
     }
 
     /// Time passes, and what is due is worked.
-    pub async fn pass(&self, time: SignedDuration) {
+    pub(crate) async fn pass(&self, time: SignedDuration) {
         self.now_us.fetch_add(i64::try_from(time.as_micros()).expect("a time"), Ordering::SeqCst);
         self.app.work_due().await.expect("work");
     }
 
     /// It is `instant`, and what is due is worked.
-    pub async fn at(&self, instant: &str) {
+    pub(crate) async fn at(&self, instant: &str) {
         let instant: Timestamp = instant.parse().expect("an instant");
         self.now_us.store(instant.as_microsecond(), Ordering::SeqCst);
         self.app.work_due().await.expect("work");

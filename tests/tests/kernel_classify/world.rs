@@ -257,5 +257,5 @@ pub(crate) fn plug(fixture: &Fixture, world: &World) {
     ];
     let flags = flags.into_iter().filter(|(set, _)| *set).fold(0, |flags, (_, flag)| flags | flag);
     let bound = if port.bound.is_some() { target(port.bound, false).0 } else { 0 };
-    fixture.interface(Interface { ifindex: IFINDEX, zone: port.zone as u32, flags, bound });
+    fixture.interface(Interface { zone: port.zone as u32, flags, bound, ..Interface::default() });
 }

@@ -40,7 +40,7 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<Report> {
     let rounds = if quick { 1 } else { 5 };
     let mut report = Report::new("apply", quick);
     let mut targets = phases(&mut report, sizes, rounds)?;
-    agents(&mut report, sizes, Duration::from_secs(if quick { 2 } else { 35 }))?;
+    targets.extend(agents(&mut report, sizes, Duration::from_secs(if quick { 2 } else { 35 }))?);
     targets.extend(memory(&mut report, if quick { &[1_000] } else { &[1_000, 10_000, 100_000, 1_000_000] })?);
     report.targets(&targets);
     Ok(report)
@@ -150,10 +150,10 @@ async fn steps(instances: u32, folder: &Path, pins: &Path) -> anyhow::Result<Ste
 }
 
 /// The agent as a process: start, change, memory, and what it takes while nothing happens.
-fn agents(report: &mut Report, sizes: &[u32], idle: Duration) -> anyhow::Result<()> {
+fn agents(report: &mut Report, sizes: &[u32], idle: Duration) -> anyhow::Result<Vec<Target>> {
     report.say(&format!(
         "The agent as a process: ms from its start to ready, and from writing the file to a changed limit in \
-         force;\nits resident memory (anonymous, and with the mapped meters); its CPU time over {} s without a \
+         force;\nits resident memory (anonymous, with the mapped meters, and the most it was); its CPU time over {} s without a \
          change.",
         idle.as_secs()
     ));
@@ -163,10 +163,11 @@ fn agents(report: &mut Report, sizes: &[u32], idle: Duration) -> anyhow::Result<
         Column::Number("change, ms"),
         Column::Number("anonymous, MiB"),
         Column::Number("resident, MiB"),
+        Column::Number("at most, MiB"),
         Column::Number("idle CPU, %"),
         Column::Number("kernel maps, MiB"),
     ];
-    let (mut rows, mut json) = (Vec::new(), Vec::new());
+    let (mut rows, mut json, mut targets) = (Vec::new(), Vec::new(), Vec::new());
     for &size in sizes {
         let node = node();
         let mut agent = Agent::stopped(&node, &state(size, None));
@@ -178,12 +179,18 @@ fn agents(report: &mut Report, sizes: &[u32], idle: Duration) -> anyhow::Result<
         // What follows a change is not idleness.
         thread::sleep(Duration::from_secs(1));
         let pid = agent.pid().context("the agent runs")?;
-        let before = cpu_ticks(pid)?;
+        let before = agent.cpu_time();
         thread::sleep(idle);
-        let ticks_per_second = rustix::param::clock_ticks_per_second() as f64;
-        let idle_percent = (cpu_ticks(pid)? - before) as f64 / ticks_per_second / idle.as_secs_f64() * 100.0;
+        let idle_percent = agent.cpu_time().saturating_sub(before).as_secs_f64() / idle.as_secs_f64() * 100.0;
         let (anonymous, resident) = (memory_kib(pid, "RssAnon")?, memory_kib(pid, "VmRSS")?);
+        let most = memory_kib(pid, "VmHWM")?;
         let maps_bytes: u64 = MAPS.iter().map(|name| map_bytes(&agent.pins(), name)).sum::<Result<_, _>>()?;
+        if size == 100_000 {
+            let target = |what: &str, limit, found| Target { what: what.to_owned(), limit, found };
+            let resident_mb = resident as f64 * 1024.0 / 1e6;
+            targets.push(target("the agent of 100,000 instances, MB resident", 100.0, resident_mb));
+            targets.push(target("the agent of 100,000 instances, % of a CPU when idle", 1.0, idle_percent));
+        }
         let mib = |kib: u64| format!("{:.1}", kib as f64 / 1024.0);
         rows.push([
             size.to_string(),
@@ -191,16 +198,17 @@ fn agents(report: &mut Report, sizes: &[u32], idle: Duration) -> anyhow::Result<
             format!("{change_ms:.0}"),
             mib(anonymous),
             mib(resident),
+            mib(most),
             format!("{idle_percent:.2}"),
             mib(maps_bytes / 1024),
         ]);
         json.push(json!({
             "instances": size, "start_ms": start_ms, "change_ms": change_ms, "anonymous_kib": anonymous,
-            "resident_kib": resident, "idle_cpu_percent": idle_percent, "kernel_maps_bytes": maps_bytes,
+            "resident_kib": resident, "most_resident_kib": most, "idle_cpu_percent": idle_percent, "kernel_maps_bytes": maps_bytes,
         }));
     }
     report.table("agent", columns, &rows, json);
-    Ok(())
+    Ok(targets)
 }
 
 const MAPS: [&str; 9] =
@@ -259,14 +267,6 @@ fn memory_kib(pid: u32, field: &str) -> anyhow::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     line.and_then(|text| text.split_whitespace().next()?.parse().ok()).with_context(|| field.to_owned())
-}
-
-/// User and system time, fields 14 and 15 of `proc_pid_stat(5)`.
-fn cpu_ticks(pid: u32) -> anyhow::Result<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = stat.rsplit_once(')').context("a name in parentheses")?;
-    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
-    Ok(ticks.sum::<Result<_, _>>()?)
 }
 
 /// A node with one interface for all instances.

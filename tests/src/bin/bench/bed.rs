@@ -251,12 +251,15 @@ fn populate(fixture: &mut Fixture, instances: u32) -> anyhow::Result<()> {
     let entries: Vec<(AddressKey, Target)> =
         entries.into_iter().map(|(address, target)| (AddressKey::new(0, address), target)).collect();
     fixture.maps.put_instances(&entries)?;
-    // Networks of both families, as a node has them.
-    let mask = |bits: u32| Address::from_octets((!(u128::MAX >> bits)).to_be_bytes());
-    let mut zone = Zone { entity: 1, ranges: 2, ..Zone::default() };
+    // As many ranges as there may be: networks of both families, and the node's own addresses.
+    let mask = |bits: u32| Address::from_octets((u128::MAX << (128 - bits)).to_be_bytes());
+    let mut zone = Zone { entity: 1, ranges: Zone::RANGES_MAX as u64, ..Zone::default() };
     zone.range[0] = Range { address: address(Ipv4Addr::new(10, 0, 0, 0)), mask: mask(96 + 8) };
     let v6 = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0);
     zone.range[1] = Range { address: Address::from_octets(v6.octets()), mask: mask(16) };
+    for (host, range) in (1..).zip(&mut zone.range[2..]) {
+        *range = Range { address: address(Ipv4Addr::new(198, 51, 100, host)), mask: mask(128) };
+    }
     fixture.zone(0, zone);
     fixture.interface(Interface::default());
     Ok(())

@@ -1,7 +1,9 @@
-//! The benches: what a packet, a state and a forwarding path cost, as ratios within one run.
+//! The benches: what a packet, a state and a forwarding path cost, as ratios within one run, and what the
+//! control plane takes.
 
 mod apply;
 mod bed;
+mod control;
 mod forward;
 mod packet;
 mod path;
@@ -37,6 +39,8 @@ enum Bench {
     Apply(Options),
     /// A forwarding path with the limiter, with HTB, TBF and nftables, and with nothing.
     Forward(Options),
+    /// The control plane with 100,000 instances, and with 1,000 agents. Needs no root.
+    Control(Options),
 }
 
 #[derive(Args)]
@@ -52,6 +56,7 @@ fn main() -> anyhow::Result<()> {
     let (report, options) = match Cli::parse().bench {
         Bench::Packet { against, options } => (packet::run(options.quick, against.as_deref())?, options),
         Bench::Apply(options) => (apply::run(options.quick)?, options),
+        Bench::Control(options) => (control::run(options.quick)?, options),
         Bench::Forward(options) => (forward::run(options.quick)?, options),
     };
     options.output.show(&report)
