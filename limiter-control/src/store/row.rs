@@ -35,7 +35,7 @@ pub(super) trait Aged: EntityTrait {
 const BOUND_MAX: usize = 8_000;
 
 /// Rows fetched at a time where there may be many: SQLite's driver keeps 4 KB for each row it has fetched.
-const FETCHED_MAX: u64 = 2_000;
+const FETCHED_MAX: u64 = 4_000;
 
 /// Most identities asked for in one statement.
 const ASKED_MAX: usize = 1_000;
