@@ -8,7 +8,7 @@ use super::error::StoreError;
 use super::tx::Tx;
 use super::{instance, network, plan, rule};
 
-/// Networks, and what belongs to them. Each list is ordered by identity.
+/// Networks, and what belongs to them. Each list is ordered by identity, instances by network and age.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Carried {
     /// The networks, whatever their status.
@@ -42,15 +42,14 @@ impl Tx {
         let plan_ids = select(plans::Entity, plans::Column::Id, holding.clone());
         let in_networks = instances::Column::NetworkId.in_subquery(ids);
         let of_plans = rules::Column::PlanId.in_subquery(plan_ids);
+        let by_network = [instances::Column::NetworkId, instances::Column::CreatedUs, instances::Column::Id];
         Ok(Carried {
             networks: self
                 .all(networks::Entity::find().filter(here).order_by_asc(networks::Column::Id))
                 .await?,
             plans: self.all(plans::Entity::find().filter(holding).order_by_asc(plans::Column::Id)).await?,
             rules: self.all(rules::Entity::find().filter(of_plans).order_by_asc(rules::Column::Id)).await?,
-            instances: self
-                .all(instances::Entity::find().filter(in_networks).order_by_asc(instances::Column::Id))
-                .await?,
+            instances: self.all_by(instances::Entity::find().filter(in_networks), by_network).await?,
         })
     }
 }

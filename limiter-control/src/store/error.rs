@@ -134,7 +134,7 @@ impl fmt::Display for Constraint {
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
         match &error {
-            DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => Self::no_connection(),
+            DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => Self::Busy,
             DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed) => {
                 Self::Unreachable { reason: "the connection was closed".to_owned() }
             }
@@ -158,13 +158,6 @@ impl StoreError {
         matches!(self, Self::Busy | Self::Full | Self::ReadOnly | Self::Unreachable { .. })
     }
 
-    /// Why none came is not told: an unreachable server is tried again until the time is over.
-    fn no_connection() -> Self {
-        let reason =
-            "no connection for 5 s; start its server where that is down, else look for a stuck client";
-        Self::Unreachable { reason: reason.to_owned() }
-    }
-
     /// A row that this program could not have written.
     pub(super) fn corrupt(table: &str, id: &str, column: &str) -> Self {
         Self::Broken(format!("column {column} of {table} {id} holds no valid value"))
@@ -182,7 +175,7 @@ impl StoreError {
                     _ => Self::of_postgres(&code, database.constraint(), message),
                 }
             }
-            SqlxError::PoolTimedOut => Self::no_connection(),
+            SqlxError::PoolTimedOut => Self::Busy,
             SqlxError::Io(_)
             | SqlxError::Tls(_)
             | SqlxError::PoolClosed

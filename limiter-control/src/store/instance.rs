@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use limiter_domain::{AccountId, Instance, InstanceId, NetworkId, PlanId, RuleId};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
 
 use super::code::Code;
 use super::error::StoreError;
@@ -167,7 +167,7 @@ impl Tx {
 
     /// All instances that match, oldest first.
     pub async fn all_instances(&self, filter: &InstanceFilter) -> Result<Vec<Instance>, StoreError> {
-        self.all(filter.query().order_by_asc(Column::CreatedUs).order_by_asc(Column::Id)).await
+        self.all_by(filter.query(), [Column::CreatedUs, Column::Id]).await
     }
 
     /// How many instances there are.

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use limiter_domain::{AccountId, Network, NetworkId, NetworkKind, NetworkStatus, RuleId};
-use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, sea_query::Expr,
-};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select, sea_query::Expr};
 
 use super::code::Code;
 use super::error::StoreError;
@@ -189,7 +187,7 @@ impl Tx {
 
     /// All networks that match, oldest first.
     pub async fn all_networks(&self, filter: &NetworkFilter) -> Result<Vec<Network>, StoreError> {
-        self.all(filter.query().order_by_asc(Column::CreatedUs).order_by_asc(Column::Id)).await
+        self.all_by(filter.query(), [Column::CreatedUs, Column::Id]).await
     }
 
     /// Regions with a network that is being deleted.

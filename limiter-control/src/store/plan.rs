@@ -226,7 +226,7 @@ impl Tx {
 
     /// All plans that match, oldest first.
     pub async fn all_plans(&self, filter: &PlanFilter) -> Result<Vec<Plan>, StoreError> {
-        self.all(filter.query().order_by_asc(Column::CreatedUs).order_by_asc(Column::Id)).await
+        self.all_by(filter.query(), [Column::CreatedUs, Column::Id]).await
     }
 
     /// How many plans there are.

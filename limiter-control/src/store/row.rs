@@ -34,6 +34,9 @@ pub(super) trait Aged: EntityTrait {
 /// cost memory and are no faster.
 const BOUND_MAX: usize = 8_000;
 
+/// Rows fetched at a time where there may be many: SQLite's driver keeps 4 KB for each row it has fetched.
+const FETCHED_MAX: u64 = 4_000;
+
 /// Most identities asked for in one statement.
 const ASKED_MAX: usize = 1_000;
 
@@ -55,6 +58,36 @@ impl Tx {
         E::Model: Row,
     {
         self.checked(query.all(self.connection()).await)?.into_iter().map(Row::thing).collect()
+    }
+
+    /// All rows, however many, in the order of `columns`, which together tell them apart; an index on the
+    /// columns, or on more with those before fixed, answers it.
+    pub(super) async fn all_by<E, const N: usize>(
+        &self,
+        query: Select<E>,
+        columns: [E::Column; N],
+    ) -> Result<Vec<<E::Model as Row>::Thing>, StoreError>
+    where
+        E: EntityTrait,
+        E::Model: Row + ModelTrait<Entity = E>,
+    {
+        let mut query = query;
+        for column in columns {
+            query = query.order_by(column, Order::Asc);
+        }
+        let mut things = Vec::new();
+        let mut part = query.clone();
+        loop {
+            let rows = self.checked(part.limit(FETCHED_MAX).all(self.connection()).await)?;
+            let is_last = (rows.len() as u64) < FETCHED_MAX;
+            let place = rows.last().map(|row| columns.map(|column| Expr::value(row.get(column))));
+            things.reserve(rows.len());
+            for row in rows {
+                things.push(row.thing()?);
+            }
+            let Some(place) = place.filter(|_| !is_last) else { return Ok(things) };
+            part = query.clone().filter(behind(columns, place));
+        }
     }
 
     /// Those of `query` whose `column` is one of `values`, in no order.
@@ -93,12 +126,10 @@ impl Tx {
         E: Aged,
         E::Model: Row + ModelTrait<Entity = E>,
     {
-        let columns = [E::CREATED, E::ID].map(|column| Expr::col((column.entity_name(), column)));
         let mut query = query;
         if let Some(after) = &paging.after {
-            // Compared as one value, which both engines answer from an index on both columns.
             let place = [Expr::value(after.position), Expr::value(after.id.as_str())];
-            query = query.filter(Expr::tuple(columns).gt(Expr::tuple(place)));
+            query = query.filter(behind([E::CREATED, E::ID], place));
         }
         let rows = paging.rows();
         let query = query
@@ -112,6 +143,12 @@ impl Tx {
         let items = found.into_iter().map(Row::thing).collect::<Result<_, _>>()?;
         Ok(Page { items, next })
     }
+}
+
+/// Compared as one value, which both engines answer from an index on the columns.
+fn behind<C: ColumnTrait, const N: usize>(columns: [C; N], place: [Expr; N]) -> Expr {
+    let columns = columns.map(|column| Expr::col((column.entity_name(), column)));
+    Expr::tuple(columns).gt(Expr::tuple(place))
 }
 
 fn place<E: Aged>(row: &E::Model) -> Cursor

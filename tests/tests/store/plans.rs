@@ -155,7 +155,7 @@ async fn nodes_carry_their_zones(place: &mut Place) {
         expected.networks.sort_by(|a, b| a.id.cmp(&b.id));
         expected.plans.sort_by(|a, b| a.id.cmp(&b.id));
         expected.rules.sort_by(|a, b| a.id.cmp(&b.id));
-        expected.instances.sort_by(|a, b| a.id.cmp(&b.id));
+        expected.instances.sort_by(|a, b| (&a.network, &a.id).cmp(&(&b.network, &b.id)));
         assert_eq!(tx.carried("north", zones).await.expect("carried"), expected, "{zones:?}");
     }
 }

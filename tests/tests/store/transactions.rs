@@ -182,6 +182,11 @@ async fn many_rows_are_put_at_once(place: &mut Place) {
     found.sort_by(|a, b| a.id.cmp(&b.id));
     instances.sort_by(|a, b| a.id.cmp(&b.id));
     assert!(found == instances, "what was put is not what is there");
+    // More than is fetched at a time.
+    let listed = tx.all_instances(&InstanceFilter::default()).await.expect("list");
+    assert!(listed == instances, "the list is another one");
+    let carried = tx.carried("north", &["default"]).await.expect("carried");
+    assert!(carried.instances == instances, "nodes carry something else");
     let bound = tx.rules_of_plan(&basis.plan.id).await.expect("list");
     assert!(bound.len() == 10_000 && bound.iter().all(|(_, count)| *count == 1));
 }
