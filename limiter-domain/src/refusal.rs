@@ -127,7 +127,6 @@ codes! {
     InstanceAlreadyInRule = "InstanceAlreadyInRule", Conflict, "The instance is bound to another rule.";
     InstanceNotInNetwork = "InstanceNotInNetwork", Conflict, "The instance is in another network than the plan's.";
     IdempotentParameterMismatch = "IdempotentParameterMismatch", Conflict, "The token was used with other input.";
-    IdempotentProcessing = "IdempotentProcessing", Conflict, "The first call with this token still runs.";
     VersionConflict = "VersionConflict", Conflict, "It was changed since it was read.";
     QuotaExceededPlan = "QuotaExceeded.Plan", Quota, "The account has as many plans as it may.";
     QuotaExceededRule = "QuotaExceeded.Rule", Quota, "The plan has as many rules as it may.";

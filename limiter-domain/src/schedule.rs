@@ -71,17 +71,6 @@ pub fn catch_up(plan: &Plan, settings: &Settings, now: Timestamp, revision: Revi
     }
 }
 
-/// True where the owner sees `plan` in lists.
-pub fn is_listed(plan: &Plan, settings: &Settings, now: Timestamp) -> bool {
-    match plan.status {
-        Status::Released => false,
-        Status::Failed => {
-            now < plan.created_at.saturating_add(settings.failed_listed).unwrap_or(Timestamp::MAX)
-        }
-        _ => true,
-    }
-}
-
 /// When `work` is due next.
 fn when(work: Work, plan: &Plan, settings: &Settings) -> Option<Timestamp> {
     if !plan.is_live() {

@@ -38,8 +38,6 @@ pub struct Settings {
     pub provision_deadline: SignedDuration,
     /// How long another association may wait for nodes.
     pub associate_deadline: SignedDuration,
-    /// How long a plan that failed is listed.
-    pub failed_listed: SignedDuration,
     /// The agreement that every order must name; [`None`]: there is none.
     pub agreement_version: Option<Arc<str>>,
 }
@@ -63,7 +61,6 @@ impl Default for Settings {
             reminder_days: vec![7, 3, 1],
             provision_deadline: SignedDuration::from_mins(5),
             associate_deadline: SignedDuration::from_mins(10),
-            failed_listed: SignedDuration::from_hours(24),
             agreement_version: None,
         }
     }

@@ -113,7 +113,6 @@ const fn is_passing(code: Code) -> bool {
             | Code::DeletionNotSupport
             | Code::RuleNotSupport
             | Code::NetworkNotReady
-            | Code::IdempotentProcessing
             | Code::VersionConflict
     )
 }

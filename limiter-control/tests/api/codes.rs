@@ -7,11 +7,9 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-/// Codes that wait: for money, for calls that overlap (writers take turns, so they do not), or that
-/// [`crate::matrix`] shows.
-const ELSEWHERE: [Code; 16] = [
+/// Codes that wait for money, or that [`crate::matrix`] shows.
+const ELSEWHERE: [Code; 15] = [
     Code::PlanFinancialLocked,
-    Code::IdempotentProcessing,
     Code::AssociationNotSupport,
     Code::DissociationNotSupport,
     Code::ModificationNotSupport,

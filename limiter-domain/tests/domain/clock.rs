@@ -3,12 +3,10 @@
 use jiff::Timestamp;
 use limiter_domain::order::NewPlan;
 use limiter_domain::renewal::{Renewal, renew, set_auto_renew};
-use limiter_domain::schedule::{catch_up, is_listed, next_due, tick};
+use limiter_domain::schedule::{catch_up, next_due, tick};
 use limiter_domain::{Business, Duration, Plan, Settings, Status};
 
-use crate::fixture::{
-    MADE, after, associating, at, creating, in_use, kinds, ordered, plan, start, subscription,
-};
+use crate::fixture::{MADE, after, associating, at, creating, in_use, kinds, plan, start, subscription};
 
 /// Everything that happens to `plan` until nothing is due any more.
 fn diary(mut plan: Plan, settings: &Settings, most: usize) -> Vec<String> {
@@ -210,16 +208,4 @@ fn nothing_is_due_before_its_time() {
     assert_eq!(next_due(&crate::fixture::plan(&crate::fixture::pay_as_you_go()), &settings), None);
     let waiting = creating(&subscription(Duration::Month)).plan;
     assert_eq!(catch_up(&waiting, &settings, after(4), MADE + 1), None);
-}
-
-#[test]
-fn failed_plans_are_listed_for_a_day() {
-    let failed = Plan { status: Status::Failed, ..plan(&subscription(Duration::Month)) };
-    let settings = Settings::default();
-    assert!(is_listed(&failed, &settings, after(24 * 60 - 1)));
-    assert!(!is_listed(&failed, &settings, after(24 * 60)));
-    let released = Plan { status: Status::Released, ..failed };
-    assert!(!is_listed(&released, &settings, start()));
-    let there = ordered(&subscription(Duration::Month), start()).expect("an order").plan;
-    assert!(is_listed(&there, &settings, after(1_000_000)));
 }

@@ -274,7 +274,6 @@ fn no_code_is_left_out() {
         Code::UserNotFound,
         Code::TokenNotFound,
         Code::IdempotentParameterMismatch,
-        Code::IdempotentProcessing,
         Code::VersionConflict,
     ];
     let of_networks = [
