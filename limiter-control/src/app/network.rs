@@ -1,5 +1,7 @@
 //! Networks.
 
+use std::collections::HashMap;
+
 use limiter_api::params::{NetworkChange, NetworkQuery, NewNetwork};
 use limiter_api::views;
 use limiter_domain::{Network, NetworkId, NetworkKind, NodeId, network, rule};
@@ -31,11 +33,15 @@ impl App {
             ..NetworkFilter::default()
         };
         let page = tx.networks(&filter, &paging).await?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for network in &page.items {
-            items.push(shown(&tx, network).await?);
-        }
-        Ok(views::Page { items, next: page.next.map(|cursor| cursor.to_string()) })
+        let ids: Vec<_> = page.items.iter().map(|network| network.id.clone()).collect();
+        let plans = tx.plans_of_networks(&ids).await?;
+        let plans: HashMap<_, _> =
+            plans.iter().filter_map(|plan| Some((plan.network.as_ref()?, plan))).collect();
+        let instances = tx.count_instances_of(&ids).await?;
+        Ok(read::page(page, |network| {
+            let count = instances.get(network.id.as_str()).copied().unwrap_or_default();
+            view::network(&network, plans.get(&network.id).copied(), count)
+        }))
     }
 
     /// Shows a network.

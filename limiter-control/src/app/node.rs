@@ -1,5 +1,6 @@
 //! Nodes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use limiter_api::params::{NewNode, NodeChange, Paging};
@@ -18,11 +19,8 @@ impl App {
         let paging = read::paging(query.after.as_deref(), query.limit)?;
         let tx = self.store.read().await?;
         let page = tx.nodes(&NodeFilter::default(), &paging).await?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for node in &page.items {
-            items.push(view::node(node, tx.region_revision(&node.region).await?));
-        }
-        Ok(views::Page { items, next: page.next.map(|cursor| cursor.to_string()) })
+        let wanted: HashMap<_, _> = tx.region_revisions().await?.into_iter().collect();
+        Ok(read::page(page, |node| view::node(&node, wanted.get(&*node.region).copied().unwrap_or_default())))
     }
 
     /// Shows a node.

@@ -1,5 +1,7 @@
 //! Premium bandwidth plans.
 
+use std::collections::HashMap;
+
 use limiter_api::params::{Associate, AutoRenew, NewPlan, PlanQuery, Resize};
 use limiter_api::views;
 use limiter_domain::price::Amount;
@@ -40,11 +42,15 @@ impl App {
             ..PlanFilter::default()
         };
         let page = tx.plans(&filter, &paging).await?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for plan in &page.items {
-            items.push(shown(&tx, plan).await?);
-        }
-        Ok(views::Page { items, next: page.next.map(|cursor| cursor.to_string()) })
+        let ids: Vec<_> = page.items.iter().map(|plan| plan.id.clone()).collect();
+        let rules = tx.count_rules_of(&ids).await?;
+        let held: Vec<_> = page.items.iter().filter_map(|plan| plan.network.clone()).collect();
+        let networks = tx.networks_by_id(&held).await?;
+        let names: HashMap<_, _> = networks.iter().map(|network| (&network.id, &*network.name)).collect();
+        Ok(read::page(page, |plan| {
+            let name = plan.network.as_ref().and_then(|id| names.get(id).copied());
+            view::plan(&plan, name, rules.get(plan.id.as_str()).copied().unwrap_or_default())
+        }))
     }
 
     /// Shows a plan.

@@ -53,13 +53,20 @@ impl App {
         id: &str,
     ) -> Result<Plan, AppError> {
         let plan = read::plan(&change.tx, reach, id).await?;
-        let (now, revision) = (change.now, change.revision());
-        let Some(step) = schedule::catch_up(&plan, self.settings(), now, revision) else { return Ok(plan) };
-        let plan = self.take(change, step).await?;
+        let plan = self.caught_up(change, plan).await?;
         if plan.status == Status::Released {
             return Err(read::missing(Code::PlanNotFound, "plan", id));
         }
         Ok(plan)
+    }
+
+    /// As [`App::current`], for a plan that is at hand.
+    pub(super) async fn caught_up(&self, change: &mut Change, plan: Plan) -> Result<Plan, AppError> {
+        let (now, revision) = (change.now, change.revision());
+        match schedule::catch_up(&plan, self.settings(), now, revision) {
+            Some(step) => self.take(change, step).await,
+            None => Ok(plan),
+        }
     }
 
     /// Works every plan that something is due for; gives their number.

@@ -98,7 +98,11 @@ pub(super) async fn rule(tx: &Tx, reach: &Reach, id: &str) -> Result<Rule, AppEr
 
 /// It is not there, or not the caller's: both are answered alike.
 pub(super) fn missing(code: Code, what: &str, text: &str) -> AppError {
-    refuse(code, format!("there is no {what} {text:?} here; list them to see what there is"))
+    refuse(code, absent(what, text))
+}
+
+pub(super) fn absent(what: &str, text: &str) -> String {
+    format!("there is no {what} {text:?} here; list them to see what there is")
 }
 
 /// Which part of a list.

@@ -1,11 +1,14 @@
 //! Internet speed limits, and the instances bound to them.
 
+use std::collections::HashMap;
+
 use limiter_api::LIST_MAX;
 use limiter_api::params::{Bindings, DeleteRules, NewRule, RuleChange, RuleQuery};
 use limiter_api::views;
-use limiter_domain::{Instance, Plan, PlanId, Rule, RuleId, rule};
+use limiter_domain::{Code, Instance, Plan, PlanId, Rule, RuleId, rule};
 
 use super::change::{Begun, Call, Change};
+use super::error::refuse_field;
 use super::{App, AppError, Caller, Reach, instance, read, view};
 use crate::store::{RuleFilter, Tx};
 
@@ -28,10 +31,9 @@ impl App {
             name_contains: query.name.clone(),
         };
         let page = tx.rules(&filter, &paging).await?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for rule in &page.items {
-            items.push(shown(&tx, rule).await?);
-        }
+        let ids: Vec<_> = page.items.iter().map(|rule| rule.id.clone()).collect();
+        let counts = tx.count_bound(&ids).await?;
+        let items = page.items.iter().zip(counts).map(|(rule, count)| view::rule(rule, count)).collect();
         Ok(views::Page { items, next: page.next.map(|cursor| cursor.to_string()) })
     }
 
@@ -247,13 +249,14 @@ async fn shown(tx: &Tx, rule: &Rule) -> Result<views::Rule, AppError> {
 
 /// The instances of a list.
 async fn found(tx: &Tx, reach: &Reach, field: &str, ids: &[String]) -> Result<Vec<Instance>, AppError> {
-    let mut found = Vec::with_capacity(ids.len());
-    for (index, id) in ids.iter().enumerate() {
-        let at = |error| match error {
-            AppError::Refused(refusal) => AppError::Refused(refusal.at(format!("{field}[{index}]"))),
-            other => other,
-        };
-        found.push(read::instance(tx, reach, id).await.map_err(at)?);
-    }
-    Ok(found)
+    let known: Vec<_> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+    let known = tx.instances_by_id(&known).await?;
+    let known: HashMap<_, _> =
+        known.iter().filter(|one| reach.has(&one.account)).map(|one| (one.id.as_str(), one)).collect();
+    let find = |(index, id): (usize, &String)| {
+        known.get(&**id).map(|&one| one.clone()).ok_or_else(|| {
+            refuse_field(Code::InstanceNotFound, &format!("{field}[{index}]"), read::absent("instance", id))
+        })
+    };
+    ids.iter().enumerate().map(find).collect()
 }

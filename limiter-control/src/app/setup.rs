@@ -6,6 +6,7 @@ use limiter_api::params::{InstanceChange, NetworkChange, NewInstance, NewNetwork
 use limiter_api::setup::{
     Applied, Apply, Setup, SetupChange, SetupInstance, SetupNetwork, SetupPlan, SetupRule,
 };
+use limiter_domain::claims::Claims;
 use limiter_domain::{
     AccountId, Business, Code, Instance, InstanceId, Network, NetworkKind, Plan, Rule, Status, order,
     renewal, resize, rule,
@@ -164,7 +165,7 @@ impl Applying<'_> {
         };
         fixed("plan.pay", Some(&setup.pay), view::pay_code(plan.pay))?;
         fixed("plan.charge", setup.charge.as_deref(), view::charge_code(plan.charge))?;
-        let mut plan = self.app.current(self.change, &self.reach, plan.id.as_str()).await?;
+        let mut plan = self.app.caught_up(self.change, plan).await?;
         if plan.peak != setup.peak {
             let before = plan.peak;
             let wanted_peak = resize::Resize { peak_bps: setup.peak.bps(), expected_amount: None };
@@ -203,7 +204,9 @@ impl Applying<'_> {
         network: &Network,
     ) -> Result<HashMap<String, Instance>, AppError> {
         let there = instances_by_name(&self.change.tx, network).await?;
-        let mut claims = instance::claims(&self.change.tx, network).await?;
+        let addresses =
+            |one: &Instance| one.addresses.iter().map(|net| (*net, one.id.clone())).collect::<Vec<_>>();
+        let mut claims: Claims<InstanceId> = there.iter().flat_map(addresses).collect();
         let by_name: HashMap<&str, &Instance> = there.iter().map(|it| (&*it.name, it)).collect();
         let by_external: HashMap<&str, &Instance> =
             there.iter().filter_map(|it| Some((it.external_id.as_deref()?, it))).collect();
@@ -236,7 +239,7 @@ impl Applying<'_> {
     async fn instance(
         &mut self,
         network: &Network,
-        claims: &limiter_domain::claims::Claims<InstanceId>,
+        claims: &Claims<InstanceId>,
         setup: &SetupInstance,
         before: Option<&Instance>,
     ) -> Result<Instance, AppError> {

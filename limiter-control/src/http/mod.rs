@@ -46,12 +46,17 @@ const SETUP_MAX_BYTES: usize = 64 << 20;
 /// A call that takes longer is given up; agents that wait for news may take longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Whole setups may have ten thousands of instances and rules.
+const SETUP_PATIENCE: Duration = Duration::from_mins(5);
+
 /// Every route over `app`.
 pub fn router(app: App) -> Router {
     let (routes, _) = routes().split_for_parts();
     let (waiting, _) = waiting().split_for_parts();
+    let (setups, _) = setups().split_for_parts();
     routes
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
+        .merge(setups.layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, SETUP_PATIENCE)))
         .merge(waiting)
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
@@ -64,9 +69,15 @@ pub fn router(app: App) -> Router {
 
 /// The description of every route, as `openapi/limiter.json` holds it.
 pub fn openapi() -> OpenApi {
-    let (_, mut document) = routes().merge(waiting()).split_for_parts();
+    let (_, mut document) = routes().merge(setups()).merge(waiting()).split_for_parts();
     description::complete(&mut document);
     document
+}
+
+/// Routes for whole setups, which are larger and take longer than other calls.
+fn setups() -> OpenApiRouter<App> {
+    let routes = OpenApiRouter::new().routes(routes!(setup::apply)).routes(routes!(setup::export));
+    OpenApiRouter::new().nest("/v1", routes.layer(DefaultBodyLimit::max(SETUP_MAX_BYTES)))
 }
 
 /// Routes that may wait for news longer than others may take.
@@ -75,8 +86,6 @@ fn waiting() -> OpenApiRouter<App> {
 }
 
 fn routes() -> OpenApiRouter<App> {
-    let setup =
-        OpenApiRouter::new().routes(routes!(setup::apply)).layer(DefaultBodyLimit::max(SETUP_MAX_BYTES));
     let v1 = OpenApiRouter::new()
         .routes(routes!(sessions::sign_in))
         .routes(routes!(sessions::sign_out))
@@ -109,9 +118,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(rules::show, rules::change))
         .routes(routes!(rules::bindings))
         .routes(routes!(rules::delete))
-        .routes(routes!(setup::export))
         .routes(routes!(agent::ack))
-        .routes(routes!(events::openapi_document))
-        .merge(setup);
+        .routes(routes!(events::openapi_document));
     OpenApiRouter::new().nest("/v1", v1)
 }

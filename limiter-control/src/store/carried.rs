@@ -22,21 +22,13 @@ pub struct Carried {
 }
 
 impl Tx {
-    /// The networks of `zones` in a region, and what belongs to them.
-    pub async fn carried(&self, region: &str, zones: &[&str]) -> Result<Carried, StoreError> {
-        self.carried_where(in_zones(region, zones)).await
-    }
-
     /// The networks that `node` may carry, and what belongs to them.
     pub async fn carried_by(&self, node: &Node) -> Result<Carried, StoreError> {
-        let zones: Vec<&str> = node.interfaces.iter().map(|interface| &*interface.zone).collect();
-        let names = network::row::Column::Nodes;
-        let named = names.is_null().or(names.contains(node.id.as_str()));
-        self.carried_where(in_zones(&node.region, &zones).and(named)).await
-    }
-
-    async fn carried_where(&self, here: Expr) -> Result<Carried, StoreError> {
         use {instance::row as instances, network::row as networks, plan::row as plans, rule::row as rules};
+        let zones: Vec<&str> = node.interfaces.iter().map(|interface| &*interface.zone).collect();
+        let named = networks::Column::Nodes.is_null().or(networks::Column::Nodes.contains(node.id.as_str()));
+        let here = networks::Column::Region.eq(&*node.region);
+        let here = here.and(networks::Column::Zone.is_in(zones)).and(named);
         let ids = select(networks::Entity, networks::Column::Id, here.clone());
         let holding = plans::Column::NetworkId.in_subquery(ids.clone());
         let plan_ids = select(plans::Entity, plans::Column::Id, holding.clone());
@@ -52,11 +44,6 @@ impl Tx {
             instances: self.all_by(instances::Entity::find().filter(in_networks), by_network).await?,
         })
     }
-}
-
-fn in_zones(region: &str, zones: &[&str]) -> Expr {
-    use network::row::Column;
-    Column::Region.eq(region).and(Column::Zone.is_in(zones.iter().copied()))
 }
 
 fn select<E: EntityTrait>(table: E, id: E::Column, which: Expr) -> SelectStatement {

@@ -1,5 +1,7 @@
 //! Instances and their bindings.
 
+use std::collections::HashMap;
+
 use ipnet::IpNet;
 use limiter_domain::{AccountId, Instance, InstanceId, NetworkId, PlanId, RuleId};
 use sea_orm::sea_query::Expr;
@@ -146,16 +148,6 @@ impl Tx {
         self.one(query.filter(Column::ExternalId.eq(external_id))).await
     }
 
-    /// Those of an account whose external identity is one of `external_ids`, in no order.
-    pub async fn instances_by_external_id(
-        &self,
-        account: &AccountId,
-        external_ids: &[&str],
-    ) -> Result<Vec<Instance>, StoreError> {
-        let query = Entity::find().filter(Column::AccountId.eq(account.as_str()));
-        self.all_of(query, Column::ExternalId, external_ids).await
-    }
-
     /// Instances, oldest first.
     pub async fn instances(
         &self,
@@ -168,6 +160,15 @@ impl Tx {
     /// All instances that match, oldest first.
     pub async fn all_instances(&self, filter: &InstanceFilter) -> Result<Vec<Instance>, StoreError> {
         self.all_by(filter.query(), [Column::CreatedUs, Column::Id]).await
+    }
+
+    /// How many instances each of `networks` has; one without is not among them.
+    pub async fn count_instances_of(
+        &self,
+        networks: &[NetworkId],
+    ) -> Result<HashMap<String, u64>, StoreError> {
+        let ids = networks.iter().map(NetworkId::as_str);
+        self.count_by(Entity::find().filter(Column::NetworkId.is_in(ids)), Column::NetworkId).await
     }
 
     /// How many instances there are.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use limiter_domain::{AccountId, Network, NetworkId, NetworkKind, NetworkStatus, RuleId};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select, sea_query::Expr};
+use limiter_domain::{AccountId, Network, NetworkId, NetworkKind, NetworkStatus};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
 
 use super::code::Code;
 use super::error::StoreError;
@@ -237,15 +237,5 @@ impl Write {
     /// ([`super::Constraint::Reference`]).
     pub async fn remove_network(&self, id: &NetworkId) -> Result<bool, StoreError> {
         self.remove_row::<Entity>(id.as_str()).await
-    }
-
-    /// Takes a rule from every network that has it for a default; gives their number.
-    pub async fn clear_default_rule(&self, rule: &RuleId) -> Result<u64, StoreError> {
-        let update = Entity::update_many()
-            .col_expr(Column::DefaultRuleId, Expr::value(None::<String>))
-            .col_expr(Column::Revision, value::number(self.revision()).into())
-            .col_expr(Column::Version, value::raised(Column::Version))
-            .filter(Column::DefaultRuleId.eq(rule.as_str()));
-        self.update_rows(update).await
     }
 }

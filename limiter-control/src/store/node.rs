@@ -232,11 +232,6 @@ impl Tx {
         let query = Entity::find().filter(Column::Region.eq(region));
         self.all(query.order_by_asc(Column::CreatedUs).order_by_asc(Column::Id)).await
     }
-
-    /// How many nodes there are.
-    pub async fn count_nodes(&self, filter: &NodeFilter) -> Result<u64, StoreError> {
-        self.count(filter.query()).await
-    }
 }
 
 impl Write {

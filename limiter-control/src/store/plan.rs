@@ -198,12 +198,6 @@ impl Tx {
         self.one(Entity::find_by_id(id.as_str())).await
     }
 
-    /// Those of `ids` that are there, in no order.
-    pub async fn plans_by_id(&self, ids: &[PlanId]) -> Result<Vec<Plan>, StoreError> {
-        let ids: Vec<_> = ids.iter().map(PlanId::as_str).collect();
-        self.all_of(Entity::find(), Column::Id, &ids).await
-    }
-
     /// The plan of this external identity in an account.
     pub async fn plan_by_external_id(
         &self,
@@ -217,6 +211,12 @@ impl Tx {
     /// The plan that holds a network.
     pub async fn plan_of_network(&self, network: &NetworkId) -> Result<Option<Plan>, StoreError> {
         self.one(Entity::find().filter(Column::NetworkId.eq(network.as_str()))).await
+    }
+
+    /// The plans that hold one of `networks`, in no order.
+    pub async fn plans_of_networks(&self, networks: &[NetworkId]) -> Result<Vec<Plan>, StoreError> {
+        let ids: Vec<_> = networks.iter().map(NetworkId::as_str).collect();
+        self.all_of(Entity::find(), Column::NetworkId, &ids).await
     }
 
     /// Plans, oldest first.
@@ -308,11 +308,5 @@ impl Write {
             .map(|&(plan, due_at)| row::Model { due_us: value::micros_of(due_at), ..Row::of(plan) })
             .collect();
         self.put_rows::<Entity>(rows, &[]).await
-    }
-
-    /// Removes a plan; false where there is none. Refused while it has rules
-    /// ([`super::Constraint::Reference`]).
-    pub async fn remove_plan(&self, id: &PlanId) -> Result<bool, StoreError> {
-        self.remove_row::<Entity>(id.as_str()).await
     }
 }

@@ -1,5 +1,7 @@
 //! What all tables have in common: rows are read, counted, listed in parts, put and removed alike.
 
+use std::collections::HashMap;
+
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DeleteMany, EntityTrait, IntoActiveModel, Iterable, ModelTrait, Order,
@@ -115,6 +117,17 @@ impl Tx {
         E::Model: Row + Sync,
     {
         self.checked(query.count(self.connection()).await)
+    }
+
+    /// How many rows of `query` have each value of the text `column`.
+    pub(super) async fn count_by<E: EntityTrait>(
+        &self,
+        query: Select<E>,
+        column: E::Column,
+    ) -> Result<HashMap<String, u64>, StoreError> {
+        let query = query.select_only().column(column).column_as(column.count(), "rows").group_by(column);
+        let rows: Vec<(String, i64)> = self.checked(query.into_tuple().all(self.connection()).await)?;
+        Ok(rows.into_iter().map(|(value, count)| (value, count.unsigned_abs())).collect())
     }
 
     pub(super) async fn page<E>(

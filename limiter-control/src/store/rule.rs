@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use limiter_domain::{AccountId, PlanId, Rule, RuleId};
 use sea_orm::sea_query::{Expr, Query, SelectStatement};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait, Select};
 
 use super::error::StoreError;
 use super::instance;
@@ -113,12 +113,6 @@ impl Tx {
         self.one(Entity::find_by_id(id.as_str())).await
     }
 
-    /// Those of `ids` that are there, in no order.
-    pub async fn rules_by_id(&self, ids: &[RuleId]) -> Result<Vec<Rule>, StoreError> {
-        let ids: Vec<_> = ids.iter().map(RuleId::as_str).collect();
-        self.all_of(Entity::find(), Column::Id, &ids).await
-    }
-
     /// The rule of this name in a plan.
     pub async fn rule_by_name(&self, plan: &PlanId, name: &str) -> Result<Option<Rule>, StoreError> {
         let query = Entity::find().filter(Column::PlanId.eq(plan.as_str()));
@@ -160,15 +154,15 @@ impl Tx {
         self.count(filter.query()).await
     }
 
+    /// How many rules each of `plans` has; one without is not among them.
+    pub async fn count_rules_of(&self, plans: &[PlanId]) -> Result<HashMap<String, u64>, StoreError> {
+        let ids = plans.iter().map(PlanId::as_str);
+        self.count_by(Entity::find().filter(Column::PlanId.is_in(ids)), Column::PlanId).await
+    }
+
     async fn bound(&self, which: Expr) -> Result<HashMap<String, u64>, StoreError> {
-        let query = instance::row::Entity::find()
-            .select_only()
-            .column(instance::row::Column::RuleId)
-            .column_as(instance::row::Column::Id.count(), "bound")
-            .filter(which)
-            .group_by(instance::row::Column::RuleId);
-        let rows: Vec<(String, i64)> = self.checked(query.into_tuple().all(self.connection()).await)?;
-        Ok(rows.into_iter().map(|(rule, count)| (rule, count.unsigned_abs())).collect())
+        use instance::row as instances;
+        self.count_by(instances::Entity::find().filter(which), instances::Column::RuleId).await
     }
 }
 

@@ -136,11 +136,6 @@ impl Write {
         self.put_rows::<Entity>(vec![Row::of(token)], &[]).await
     }
 
-    /// Removes a token; false where there is none.
-    pub async fn remove_token(&self, id: &TokenId) -> Result<bool, StoreError> {
-        self.remove_row::<Entity>(id.as_str()).await
-    }
-
     /// Revokes every token of a user at `now`; gives the number of those that were not revoked before.
     pub async fn revoke_tokens_of_user(&self, user: &UserId, now: Timestamp) -> Result<u64, StoreError> {
         let update = Entity::update_many()

@@ -111,11 +111,6 @@ impl Tx {
     pub async fn users(&self, filter: &UserFilter, paging: &Paging) -> Result<Page<User>, StoreError> {
         self.page(filter.query(), paging).await
     }
-
-    /// How many users there are.
-    pub async fn count_users(&self, filter: &UserFilter) -> Result<u64, StoreError> {
-        self.count(filter.query()).await
-    }
 }
 
 impl Write {

@@ -3,7 +3,9 @@
 use limiter_control::store::Carried;
 use limiter_domain::{Instance, Network, Operation, OperationKind, Plan};
 
-use crate::things::{Basis, account, at, basis, commit, instance, name, network, plan, rate, rule};
+use crate::things::{
+    Basis, account, at, basis, commit, instance, name, network, node, node_of, plan, rate, rule,
+};
 use crate::world::{Place, on_both};
 
 on_both!(
@@ -91,7 +93,6 @@ async fn a_purge_takes_every_binding_of_the_plan_and_no_other(place: &mut Place)
     let revision = commit(&store, async |write| {
         assert_eq!(write.unbind_plan(&own.id).await.expect("unbind"), 2);
         assert_eq!(write.unbind_plan(&own.id).await.expect("unbind"), 0);
-        assert_eq!(write.clear_default_rule(&first).await.expect("clear"), 1);
         assert_eq!(write.remove_rules_of_plan(&own.id).await.expect("remove"), 2);
     })
     .await;
@@ -124,7 +125,9 @@ async fn nodes_carry_their_zones(place: &mut Place) {
         zone: zone.into(),
         ..network(number, &owner)
     };
-    let networks = [of(1, "north", "a"), of(2, "north", "b"), of(3, "north", "c"), of(4, "south", "a")];
+    let elsewhere = Network { nodes: Some(vec![node(2).id]), ..of(5, "north", "a") };
+    let here = Network { nodes: Some(vec![node(2).id, node(1).id]), ..of(2, "north", "b") };
+    let networks = [of(1, "north", "a"), here, of(3, "north", "c"), of(4, "south", "a"), elsewhere];
     let numbered = || (1_u64..).zip(&networks);
     let plans: Vec<_> = numbered()
         .map(|(number, network)| Plan { network: Some(network.id.clone()), ..plan(number, &owner) })
@@ -156,7 +159,7 @@ async fn nodes_carry_their_zones(place: &mut Place) {
         expected.plans.sort_by(|a, b| a.id.cmp(&b.id));
         expected.rules.sort_by(|a, b| a.id.cmp(&b.id));
         expected.instances.sort_by(|a, b| (&a.network, &a.id).cmp(&(&b.network, &b.id)));
-        assert_eq!(tx.carried("north", zones).await.expect("carried"), expected, "{zones:?}");
+        assert_eq!(tx.carried_by(&node_of(1, zones)).await.expect("carried"), expected, "{zones:?}");
     }
 }
 

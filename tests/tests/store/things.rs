@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use limiter_control::store::{Store, Write};
 use limiter_domain::{
     Account, AccountId, Business, Charge, Event, EventKind, Instance, InstanceId, Network, NetworkId,
-    NetworkKind, NetworkStatus, Node, NodeId, Pay, Plan, PlanId, Role, Rule, RuleId, Status, Token, TokenId,
-    User, UserId,
+    NetworkKind, NetworkStatus, Node, NodeId, NodeInterface, Pay, Plan, PlanId, Role, Rule, RuleId, Status,
+    Token, TokenId, User, UserId,
 };
-use limiter_state::{Access, Rate, UnknownSources};
+use limiter_state::{Access, Mode, Policy, Rate, UnknownSources};
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).expect("an instant")
@@ -81,6 +81,18 @@ pub(crate) fn node(number: u64) -> Node {
         created_at: at(0),
         version: 1,
     }
+}
+
+/// A node with an interface for each zone.
+pub(crate) fn node_of(number: u64, zones: &[&str]) -> Node {
+    let interface = |zone: &&str| NodeInterface {
+        pattern: format!("{zone}*"),
+        zone: (*zone).into(),
+        mode: Mode::Auto,
+        observe: false,
+        foreign_sources: Policy::Drop,
+    };
+    Node { interfaces: zones.iter().map(interface).collect(), ..node(number) }
 }
 
 pub(crate) fn network(number: u64, account: &Account) -> Network {

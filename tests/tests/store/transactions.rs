@@ -185,7 +185,7 @@ async fn many_rows_are_put_at_once(place: &mut Place) {
     // More than is fetched at a time.
     let listed = tx.all_instances(&InstanceFilter::default()).await.expect("list");
     assert!(listed == instances, "the list is another one");
-    let carried = tx.carried("north", &["default"]).await.expect("carried");
+    let carried = tx.carried_by(&things::node_of(1, &["default"])).await.expect("carried");
     assert!(carried.instances == instances, "nodes carry something else");
     let bound = tx.rules_of_plan(&basis.plan.id).await.expect("list");
     assert!(bound.len() == 10_000 && bound.iter().all(|(_, count)| *count == 1));

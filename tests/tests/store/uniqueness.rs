@@ -120,7 +120,6 @@ async fn what_others_refer_to_stays(place: &mut Place) {
     .await;
     let reference = Constraint::Reference;
     refused(&store, reference, async |write| write.remove_network(&home.id).await.map(|_| ())).await;
-    refused(&store, reference, async |write| write.remove_plan(&own.id).await.map(|_| ())).await;
     refused(&store, reference, async |write| write.remove_rule(&rule(1, &own).id).await.map(|_| ())).await;
     let stray = instance(2, &network(9, &owner));
     refused(&store, reference, async |write| write.put_instance(&stray).await).await;
@@ -130,7 +129,7 @@ async fn what_others_refer_to_stays(place: &mut Place) {
         assert!(write.remove_instance(&bound.id).await.expect("remove"));
         assert!(!write.remove_instance(&bound.id).await.expect("remove"), "it is gone");
         assert!(write.remove_rule(&rule(1, &own).id).await.expect("remove"));
-        assert!(write.remove_plan(&own.id).await.expect("remove"));
+        write.put_plan(&Plan { network: None, ..own.clone() }, None).await.expect("put");
         assert!(write.remove_network(&home.id).await.expect("remove"));
     })
     .await;
