@@ -14,7 +14,8 @@ pub struct Cli {
         long,
         global = true,
         default_value = "sqlite:/var/lib/limiter-control/limiter.db",
-        env = "LIMITER_DATABASE"
+        env = "LIMITER_DATABASE",
+        hide_env_values = true
     )]
     pub database: String,
     /// What to do.
@@ -40,7 +41,7 @@ pub enum Command {
         /// A file that is not there yet.
         file: PathBuf,
     },
-    /// Mark the database as restored from a copy, so that nodes fetch their whole state anew.
+    /// Mark the database as restored from a copy, so that nodes fetch their whole state anew; stop `run` first.
     Restored,
     /// Print the description of the API.
     Openapi,
@@ -61,9 +62,6 @@ pub struct RunArgs {
     /// Private key in PEM, read again on SIGHUP.
     #[arg(long, requires = "tls_cert", env = "LIMITER_TLS_KEY")]
     pub tls_key: Option<PathBuf>,
-    /// Hours that billing days are ahead of UTC; the same for the life of the deployment.
-    #[arg(long, default_value_t = 0, env = "LIMITER_BILLING_OFFSET", value_parser = clap::value_parser!(i8).range(-12..=14), allow_hyphen_values = true)]
-    pub billing_utc_offset_hours: i8,
     /// Logs as JSON.
     #[arg(long, env = "LIMITER_LOG_JSON")]
     pub log_json: bool,

@@ -43,10 +43,8 @@ async fn serve(database: &str, args: &RunArgs) -> anyhow::Result<()> {
     log(args.log_json);
     raise_open_files();
     let doors = Doors::bind(args).await?;
-    let settings =
-        Settings { billing_utc_offset_hours: args.billing_utc_offset_hours, ..Settings::default() };
     let store = open(database).await?;
-    let app = App::new(store, settings, Clock::system());
+    let app = App::new(store, Settings::default(), Clock::system());
     tracing::info!(address = ?doors.address(), socket = args.socket, "serving");
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -107,12 +105,24 @@ async fn backup(database: &str, file: &Path) -> anyhow::Result<()> {
     if file.exists() {
         bail!("{} is there already; name a new file", file.display());
     }
+    exists(database)?;
     Store::open(database, Timestamp::now()).await?.backup(file).await?;
     eprintln!("{} holds a copy; once it is in place, `limiter-control restored` tells nodes", file.display());
     Ok(())
 }
 
+/// What is copied or was restored is there; only `run` and `operator` make a database.
+fn exists(database: &str) -> anyhow::Result<()> {
+    match database.strip_prefix("sqlite:").map(Path::new) {
+        Some(path) if !path.exists() => {
+            bail!("there is no database {}; name it with --database", path.display())
+        }
+        _ => Ok(()),
+    }
+}
+
 async fn restored(database: &str) -> anyhow::Result<()> {
+    exists(database)?;
     let incarnation = Store::renew_incarnation(database, Timestamp::now()).await?;
     eprintln!("the database is {incarnation} now; every node fetches its whole state");
     Ok(())

@@ -5,7 +5,6 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use rand::distr::{Alphanumeric, SampleString as _};
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 
 /// Characters of a token: 256 bits of chance.
@@ -21,11 +20,6 @@ pub fn new_token() -> (String, [u8; 32]) {
 /// SHA-256 of a token: chance of this size needs no slow hash.
 pub fn hash_token(secret: &str) -> [u8; 32] {
     Sha256::digest(secret).into()
-}
-
-/// True for equal hashes, in a time that does not depend on where they differ.
-pub fn is_same(one: &[u8; 32], other: &[u8; 32]) -> bool {
-    one.ct_eq(other).into()
 }
 
 /// The argon2id hash of a password in PHC form; takes some 10 ms of a core.
@@ -55,8 +49,13 @@ const NOBODY: &str =
 static HASHING: Semaphore = Semaphore::const_new(2);
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    // Never closed, so that there is always a permit to wait for.
-    let _permit = HASHING.acquire().await;
+    // Never closed, so that there is always a permit to wait for. It stays with the work, which goes on where
+    // nobody waits for it any more.
+    let permit = HASHING.acquire().await;
+    let work = move || {
+        let _permit = permit;
+        work()
+    };
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -81,6 +80,6 @@ mod tests {
         let ((one, hash), (other, _)) = (new_token(), new_token());
         assert_ne!(one, other);
         assert_eq!(one.len(), TOKEN_CHARACTERS);
-        assert!(is_same(&hash, &hash_token(&one)) && !is_same(&hash, &hash_token(&other)));
+        assert!(hash == hash_token(&one) && hash != hash_token(&other));
     }
 }

@@ -16,9 +16,27 @@ pub fn has_node(network: &Network, nodes: &[Node]) -> bool {
     carriers(network, nodes).next().is_some()
 }
 
-/// True where every node that carries `network` and is not fenced has acknowledged `generation`.
-pub fn reached(network: &Network, nodes: &[Node], generation: Revision) -> bool {
-    carriers(network, nodes).all(|node| node.acked_revision >= generation)
+/// True where every node that may still carry what `network` had before `generation` has let it go: those
+/// that carry it, and those that changed and have not acknowledged that. Fenced nodes pass nothing, and a
+/// node that never asked was never told anything.
+pub fn let_go(network: &Network, nodes: &[Node], generation: Revision) -> bool {
+    let may_hold = |node: &&Node| {
+        node.region == network.region
+            && !node.fenced
+            && has_asked(node)
+            && (carries(node, network) || is_behind(node))
+    };
+    nodes.iter().filter(may_hold).all(|node| node.acked_revision >= generation)
+}
+
+/// True for a node that may enforce something.
+pub(crate) fn has_asked(node: &Node) -> bool {
+    node.seen_at.is_some() || node.acked_revision > 0
+}
+
+/// True for a node that has not acknowledged its own last change.
+pub(crate) fn is_behind(node: &Node) -> bool {
+    node.acked_revision < node.revision
 }
 
 /// True where nothing waits for nodes any more. `network` is the one that `plan` holds.
@@ -27,7 +45,12 @@ pub fn reached(network: &Network, nodes: &[Node], generation: Revision) -> bool 
 pub fn is_acknowledged(plan: &Plan, network: Option<&Network>, nodes: &[Node]) -> bool {
     let Some(network) = network else { return true };
     let begins = plan.operation.as_ref().is_some_and(|operation| operation.kind.begins());
-    (!begins || has_node(network, nodes)) && reached(network, nodes, plan.generation)
+    let ends = plan.operation.is_some() && !begins;
+    if ends {
+        return let_go(network, nodes, plan.generation);
+    }
+    let reached = carriers(network, nodes).all(|node| node.acked_revision >= plan.generation);
+    reached && (!begins || has_node(network, nodes))
 }
 
 /// Completes what waited for nodes, once [`is_acknowledged`] says so: T04, T08, T11, T13 and T23.

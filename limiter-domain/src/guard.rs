@@ -26,19 +26,6 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// All.
-    pub const ALL: [Self; 9] = [
-        Self::Associate,
-        Self::Dissociate,
-        Self::Resize,
-        Self::Renew,
-        Self::SetAutoRenew,
-        Self::Unsubscribe,
-        Self::Delete,
-        Self::AddRule,
-        Self::RemoveRule,
-    ];
-
     /// What is answered where the status does not allow it.
     const fn not_supported(self) -> Code {
         match self {

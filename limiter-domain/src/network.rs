@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use limiter_state::address::{self, network_prefix};
 use limiter_state::{Access, Rate, UnknownSources};
 
-use crate::acknowledge::{carries, reached};
+use crate::acknowledge::{carries, let_go};
 use crate::claims::{self, Claims};
 use crate::{
     AccountId, Change, Code, EventKind, Happening, Instance, NetworkId, Node, NodeId, PlanId, Refusal,
@@ -262,7 +262,7 @@ pub fn delete(
 
 /// True for a deleted network that no node carries traffic of any more: it is to be forgotten.
 pub fn is_gone(network: &Network, nodes: &[Node]) -> bool {
-    network.status == NetworkStatus::Deleting && reached(network, nodes, network.revision)
+    network.status == NetworkStatus::Deleting && let_go(network, nodes, network.revision)
 }
 
 /// Refuses what needs a network that stays.

@@ -17,11 +17,6 @@ impl Amount {
         Self(micro)
     }
 
-    /// Millionths.
-    pub const fn micro(self) -> i64 {
-        self.0
-    }
-
     pub(crate) const fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }

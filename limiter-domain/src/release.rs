@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::guard::{Verb, admit};
 use crate::price::{Amount, Item, agreed};
-use crate::{EventKind, OperationKind, Pay, Plan, Refusal, Revision, Status, Step};
+use crate::{EventKind, OperationKind, Plan, Refusal, Revision, Status, Step};
 
 /// How a plan is to end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,14 +26,6 @@ pub fn unsubscribe(plan: &Plan, ending: Ending, now: Timestamp, revision: Revisi
 pub fn delete(plan: &Plan, force: bool, now: Timestamp, revision: Revision) -> Result<Step, Refusal> {
     admit(plan, Verb::Delete, force)?;
     Ok(end(plan, "deleted", now, revision))
-}
-
-/// What ends `plan`, by its payment type.
-pub fn verb(pay: Pay) -> Verb {
-    match pay {
-        Pay::PrePaid => Verb::Unsubscribe,
-        Pay::PostPaid => Verb::Delete,
-    }
 }
 
 /// Ends `plan`: at once where it holds no network, else when nodes acknowledged that.

@@ -106,10 +106,10 @@ impl App {
             node: id.clone(),
             at: self.now(),
             revision: ack.in_force_revision,
-            problem: ack.problem.as_deref().map(Into::into),
+            problem: ack.problem.as_deref().map(plain),
         };
         self.store.note_ack(&noted).await?;
-        if let Some(problem) = ack.problem.filter(|new| node.problem.as_deref() != Some(new.as_str())) {
+        if let Some(problem) = noted.problem.filter(|new| node.problem.as_ref() != Some(new)) {
             let mut change = self.begin_own(caller.clone(), "refused").await?;
             change.event(EventKind::NodeRefused, None, id.as_str(), &problem);
             change.commit().await?;
@@ -127,6 +127,9 @@ impl App {
         Ok(self.store.note_seen(&seen).await?)
     }
 }
+
+/// What is kept of a reason why a node refused its state.
+const PROBLEM_MAX_CHARS: usize = 1000;
 
 /// Most states that are worked out at once.
 const TURNS: usize = 2;
@@ -153,6 +156,12 @@ impl Asked {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         asked.drain().map(|(_, seen)| seen).collect()
     }
+}
+
+/// What a node says, fit for a table and a log.
+fn plain(text: &str) -> Arc<str> {
+    let shown = text.chars().take(PROBLEM_MAX_CHARS);
+    shown.map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().into()
 }
 
 /// What a node is to enforce.

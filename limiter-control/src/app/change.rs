@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use limiter_domain::{AccountId, Code, Event, EventKind, Happening, Revision};
+use limiter_domain::{AccountId, Code, Event, EventKind, Happening, Revision, TokenId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::error::refuse;
+use super::error::{refuse, refuse_field};
 use super::{App, AppError, Caller};
 use crate::store::{IdempotencyRecord, Write};
 
@@ -31,6 +31,15 @@ impl Call {
     /// A call without a key or version.
     pub fn plain(caller: Caller, operation: &str) -> Self {
         Self { caller, operation: operation.into(), key: None, input_hash: [0; 32], expected_version: None }
+    }
+
+    /// Refuses a version where a call is of several things, or of one without versions.
+    pub fn check_unversioned(&self) -> Result<(), AppError> {
+        if self.expected_version.is_none() {
+            return Ok(());
+        }
+        let message = "this call takes no version; leave if-match out";
+        Err(refuse_field(Code::InvalidParameter, "if-match", message))
     }
 
     /// Refuses what was changed since the caller read it.
@@ -173,7 +182,8 @@ impl Change {
     }
 }
 
-/// Keys of different callers never meet: those of an account are its own, others by name.
+/// Keys of different callers never meet: those of an account are its own, others of their token.
 fn scope(caller: &Caller) -> &str {
-    caller.account.as_ref().map_or(&caller.actor, AccountId::as_str)
+    let token = caller.token.as_ref().map(TokenId::as_str);
+    caller.account.as_ref().map(AccountId::as_str).or(token).unwrap_or(&caller.actor)
 }

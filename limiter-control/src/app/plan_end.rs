@@ -44,7 +44,7 @@ impl App {
         .await
     }
 
-    /// One step of each plan, in one transaction. What is refused is decided before anything is written.
+    /// One step of each plan, in one transaction. A refused step writes nothing.
     async fn each<F>(
         &self,
         call: &Call,
@@ -56,6 +56,7 @@ impl App {
         F: Fn(&Change, &Plan) -> Result<Step, AppError>,
     {
         let reach = call.caller.changes()?;
+        call.check_unversioned()?;
         read::few("plans", ids, most)?;
         let mut change = match self.begin(call).await? {
             Begun::New(change) => change,

@@ -175,7 +175,7 @@ async fn completed(tx: &Tx, region: &str) -> Result<Option<(Vec<Plan>, Vec<Netwo
 
 /// Removes every rule of a plan, every binding to one, and a default rule that is one of them.
 async fn purge(change: &mut Change, plan: &Plan, network: Option<Network>) -> Result<(), AppError> {
-    for (rule, _) in change.tx.rules_of_plan(&plan.id).await? {
+    for rule in change.tx.rules_of_plan(&plan.id).await? {
         change.event(EventKind::RulePurged, Some(&plan.account), rule.id.as_str(), &rule.name);
     }
     if let Some(mut network) = network.filter(|network| network.status == NetworkStatus::Active)

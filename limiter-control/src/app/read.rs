@@ -1,5 +1,6 @@
 //! Finding what a call names, within what the caller reaches, and listing.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 
 use ipnet::IpNet;
@@ -156,6 +157,18 @@ pub(super) fn few(field: &str, ids: &[String], most: usize) -> Result<(), AppErr
             field,
             format!("{len} are too many; name at most {most} in a call"),
         )),
-        _ => Ok(()),
+        _ => unlike(field, ids),
+    }
+}
+
+/// The same id twice would be worked twice.
+fn unlike(field: &str, ids: &[String]) -> Result<(), AppError> {
+    let mut seen = HashSet::with_capacity(ids.len());
+    match ids.iter().position(|id| !seen.insert(id)) {
+        None => Ok(()),
+        Some(index) => {
+            let message = format!("{:?} is named twice; name it once", ids[index]);
+            Err(refuse_field(Code::InvalidParameter, &format!("{field}[{index}]"), message))
+        }
     }
 }

@@ -92,6 +92,7 @@ impl App {
             Begun::Again(answer) => return Ok(answer),
         };
         let rule = read::rule(&change.tx, &reach, id).await?;
+        call.check_version(rule.version)?;
         let plan = self.current(&mut change, &reach, rule.plan.as_str()).await?;
         let unbind = found(&change.tx, &reach, "unbind", &input.unbind).await?;
         if !unbind.is_empty() {
@@ -108,6 +109,7 @@ impl App {
     /// Deletes rules.
     pub async fn delete_rules(&self, call: &Call, input: DeleteRules) -> Result<(), AppError> {
         let reach = call.caller.changes()?;
+        call.check_unversioned()?;
         read::few("rules", &input.rules, LIST_MAX)?;
         let mut change = match self.begin(call).await? {
             Begun::New(change) => change,

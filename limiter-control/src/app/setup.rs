@@ -71,9 +71,7 @@ impl App {
             for network in &page.items {
                 let plan = tx.plan_of_network(&network.id).await?;
                 let rules = match &plan {
-                    Some(plan) => {
-                        tx.rules_of_plan(&plan.id).await?.into_iter().map(|(rule, _)| rule).collect()
-                    }
+                    Some(plan) => tx.rules_of_plan(&plan.id).await?,
                     None => Vec::new(),
                 };
                 let instances = instances_by_name(&tx, network).await?;
@@ -277,7 +275,7 @@ impl Applying<'_> {
     ) -> Result<BTreeMap<String, Rule>, AppError> {
         let there = self.change.tx.rules_of_plan(&plan.id).await?;
         let mut rules: BTreeMap<String, Rule> =
-            there.into_iter().map(|(rule, _)| (rule.name.to_string(), rule)).collect();
+            there.into_iter().map(|rule| (rule.name.to_string(), rule)).collect();
         for (index, setup) in wanted.rules.iter().enumerate() {
             let place = format!("rules[{index}]");
             let name = format!("{}/{}", wanted.name, setup.name);

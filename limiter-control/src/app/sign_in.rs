@@ -5,13 +5,17 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use limiter_api::params::SignIn;
 use limiter_api::views;
-use limiter_domain::{Role, Token, TokenId};
+use limiter_domain::{EventKind, Role, Token, TokenId};
 
 use super::caller::role_code;
 use super::change::Call;
+use super::user::PASSWORD_CHARS;
 use super::{App, AppError, Caller};
 use crate::secret;
 use crate::store::Tx;
+
+/// What is said of every sign-in that fails.
+const WRONG: &str = "the name or the password is wrong, or the user is switched off";
 
 /// How long a session lasts.
 const SESSION: SignedDuration = SignedDuration::from_hours(12);
@@ -19,11 +23,13 @@ const SESSION: SignedDuration = SignedDuration::from_hours(12);
 impl App {
     /// Signs a user in: the session's secret works like a token.
     pub async fn sign_in(&self, input: SignIn, request_id: Arc<str>) -> Result<views::Secret, AppError> {
+        if input.password.chars().count() > *PASSWORD_CHARS.end() || input.user.contains('\0') {
+            return Err(AppError::Unauthenticated(WRONG));
+        }
         let user = self.store.read().await?.user_by_name(&input.user).await?;
         let hash = user.as_ref().map(|user| user.password_hash.to_string());
         let right = secret::is_password(input.password, hash).await;
-        let refused =
-            AppError::Unauthenticated("the name or the password is wrong, or the user is switched off");
+        let refused = AppError::Unauthenticated(WRONG);
         let Some(user) = user.filter(|user| right && user.enabled) else { return Err(refused) };
         let caller = Caller {
             actor: format!("user {}", user.name).into(),
@@ -60,10 +66,14 @@ impl App {
     /// Ends the session, or the token, that was shown.
     pub async fn sign_out(&self, call: &Call) -> Result<(), AppError> {
         let Some(id) = &call.caller.token else { return Ok(()) };
-        let change = self.begin_own(call.caller.clone(), "sign out").await?;
+        let mut change = self.begin_own(call.caller.clone(), "sign out").await?;
         if let Some(mut token) = change.tx.token(id).await? {
             token.revoked_at = Some(change.now);
             change.tx.put_token(&token).await?;
+            if token.user.is_none() {
+                let (account, name) = (token.account.as_ref(), &*token.name);
+                change.event(EventKind::TokenRevoked, account, token.id.as_str(), name);
+            }
         }
         change.commit().await?;
         Ok(())
@@ -75,7 +85,8 @@ impl App {
             AppError::Unauthenticated("the token is not known, was revoked or has ended; sign in again");
         let tx = self.store.read().await?;
         let hash = secret::hash_token(secret);
-        let token = tx.token_by_hash(&hash).await?.filter(|token| secret::is_same(&token.hash, &hash));
+        // Found by the hash of 256 random bits, of which the time of a search tells nothing.
+        let token = tx.token_by_hash(&hash).await?;
         let live =
             |token: &Token| token.revoked_at.is_none() && token.expires_at.is_none_or(|end| self.now() < end);
         let Some(token) = token.filter(live) else { return Err(refused) };

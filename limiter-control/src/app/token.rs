@@ -96,6 +96,7 @@ impl App {
     /// Revokes a token.
     pub async fn revoke_token(&self, call: &Call, id: &str) -> Result<(), AppError> {
         let reach = call.caller.changes()?;
+        call.check_unversioned()?;
         let mut change = match self.begin(call).await? {
             Begun::New(change) => change,
             Begun::Again(answer) => return Ok(answer),
@@ -123,6 +124,7 @@ impl App {
 
     /// A change whose answer holds a secret: it is not kept, so no key can ask for it again.
     async fn begin_secret(&self, call: &Call) -> Result<Change, AppError> {
+        call.check_unversioned()?;
         if call.key.is_some() {
             let message = "answers with a secret are not kept, so this call takes no idempotency key";
             return Err(refuse_field(Code::InvalidParameter, limiter_api::IDEMPOTENCY_KEY, message));
@@ -148,6 +150,8 @@ async fn find(change: &Change, reach: &Reach, id: &str) -> Result<Token, AppErro
         (Reach::Account(own), Some(account)) => own == account,
         (Reach::Account(_), None) => false,
     };
-    let found = found.filter(|token| token.revoked_at.is_none() && token.user.is_none() && mine(token));
+    let ended =
+        |token: &Token| token.revoked_at.is_some() || token.expires_at.is_some_and(|end| end <= change.now);
+    let found = found.filter(|token| !ended(token) && token.user.is_none() && mine(token));
     found.ok_or_else(|| read::missing(Code::TokenNotFound, "token", id))
 }

@@ -12,7 +12,7 @@ use crate::secret;
 use crate::store::UserFilter;
 
 /// Shortest and longest password, in characters.
-const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 12..=256;
+pub(super) const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 12..=256;
 
 impl App {
     /// Lists users.

@@ -122,6 +122,9 @@ fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
 }
 
 fn query<T: DeserializeOwned>(parts: &Parts) -> Result<T, Error> {
+    if parts.uri.query().is_some_and(|query| query.contains("%00")) {
+        return Err(unfit("", "a query holds no zero byte"));
+    }
     let asked = Query::try_from_uri(&parts.uri).map_err(|rejection| {
         let text = rejection.body_text();
         let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);

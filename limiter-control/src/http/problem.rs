@@ -10,7 +10,6 @@ use limiter_api::problem::PROBLEM_JSON;
 use limiter_domain::{Code, Fault, Refusal};
 
 use crate::app::AppError;
-use crate::store::StoreError;
 
 /// What a handler answers.
 pub(super) type Answer<T> = Result<T, Error>;
@@ -78,10 +77,9 @@ fn internal(error: &dyn std::fmt::Display) -> Problem {
     Problem {
         status: StatusCode::INTERNAL_SERVER_ERROR.as_u16(),
         code: "InternalError".to_owned(),
-        detail: "something is wrong here; nothing was changed; the log has the rest under the request's name"
-            .to_owned(),
+        detail: "something is wrong here; the log has the rest under the request's name".to_owned(),
         field: None,
-        retry: true,
+        retry: false,
         request_id: String::new(),
     }
 }
@@ -113,7 +111,6 @@ const fn is_passing(code: Code) -> bool {
             | Code::DeletionNotSupport
             | Code::RuleNotSupport
             | Code::NetworkNotReady
-            | Code::VersionConflict
     )
 }
 
@@ -146,10 +143,4 @@ pub(super) fn panicked(what: Box<dyn Any + Send>) -> Response {
     let text = what.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| what.downcast_ref::<&str>().copied()).unwrap_or("a panic");
     Error(internal(&text)).into_response()
-}
-
-impl From<StoreError> for Error {
-    fn from(error: StoreError) -> Self {
-        AppError::Store(error).into()
-    }
 }

@@ -124,18 +124,10 @@ impl Tx {
         self.page(filter.query(), paging).await
     }
 
-    /// All rules of a plan, oldest first, each with the number of instances bound to it.
-    pub async fn rules_of_plan(&self, plan: &PlanId) -> Result<Vec<(Rule, u64)>, StoreError> {
+    /// All rules of a plan, oldest first.
+    pub async fn rules_of_plan(&self, plan: &PlanId) -> Result<Vec<Rule>, StoreError> {
         let query = Entity::find().filter(Column::PlanId.eq(plan.as_str()));
-        let rules = self.all(query.order_by_asc(Column::CreatedUs).order_by_asc(Column::Id)).await?;
-        let bound = self.bound(instance::row::Column::RuleId.in_subquery(ids_of_plan(plan))).await?;
-        Ok(rules
-            .into_iter()
-            .map(|rule| {
-                let count = bound.get(rule.id.as_str()).copied().unwrap_or_default();
-                (rule, count)
-            })
-            .collect())
+        self.all(query.order_by_asc(Column::CreatedUs).order_by_asc(Column::Id)).await
     }
 
     /// How many instances are bound to each of `rules`, in the same order.

@@ -142,6 +142,20 @@ fn dissociation_wins_over_an_association_under_way() {
 }
 
 #[test]
+fn an_end_waits_for_a_node_that_changed_away_and_for_none_that_never_asked() {
+    let step = dissociate(&in_use(&month()), after(1), MADE + 7).expect("a plan with a network");
+    let waits = |node: Node| !is_acknowledged(&step.plan, Some(&network(1)), &[node]);
+    // Another zone was asked for it at MADE + 3, and it has not acknowledged that.
+    let away = Node { interfaces: Vec::new(), revision: MADE + 3, ..node() };
+    assert!(waits(away.clone()), "it may still enforce the plan");
+    assert!(!waits(Node { acked_revision: MADE + 3, ..away.clone() }), "it has let go");
+    assert!(!waits(Node { fenced: true, ..away }));
+    let unasked = Node { acked_revision: 0, seen_at: None, ..node() };
+    assert!(!waits(unasked.clone()), "it was never told of the plan");
+    assert!(waits(Node { seen_at: Some(start()), ..unasked }));
+}
+
+#[test]
 fn an_end_needs_no_node_and_a_beginning_does() {
     let settings = Settings::default();
     let dead = [Node { fenced: true, acked_revision: 0, ..node() }];

@@ -74,7 +74,6 @@ async fn a_purge_takes_every_binding_of_the_plan_and_no_other(place: &mut Place)
     let other = Plan { network: Some(away.id.clone()), ..plan(2, &owner) };
     let bind = |number, network: &Network, rule_id| Instance { rule: rule_id, ..instance(number, network) };
     let rules = [rule(1, &own), rule(2, &own), rule(3, &other)];
-    let first = rules[0].id.clone();
     let instances = [
         bind(1, &home, Some(rules[0].id.clone())),
         bind(2, &home, Some(rules[1].id.clone())),
@@ -86,8 +85,6 @@ async fn a_purge_takes_every_binding_of_the_plan_and_no_other(place: &mut Place)
         write.put_plan(&other, None).await.expect("put");
         write.put_rules(&rules).await.expect("put");
         write.put_instances(&instances).await.expect("put");
-        let defaulted = Network { default_rule: Some(first.clone()), ..home.clone() };
-        write.put_network(&defaulted).await.expect("put");
     })
     .await;
     let revision = commit(&store, async |write| {
@@ -109,7 +106,6 @@ async fn a_purge_takes_every_binding_of_the_plan_and_no_other(place: &mut Place)
     }
     assert_eq!(tx.rules_of_plan(&own.id).await.expect("list"), []);
     assert_eq!(tx.rules_of_plan(&other.id).await.expect("list").len(), 1);
-    assert_eq!(tx.network(&home.id).await.expect("get").expect("the network").default_rule, None);
     drop(tx);
     commit(&store, async |write| {
         assert_eq!(write.unbind_rule(&rules[2].id).await.expect("unbind"), 1);

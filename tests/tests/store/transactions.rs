@@ -5,7 +5,7 @@ use std::time::Duration;
 use limiter_control::store::{
     AccountFilter, EventFilter, EventOrder, InstanceFilter, Paging, Store, StoreError,
 };
-use limiter_domain::Account;
+use limiter_domain::{Account, RuleId};
 use tokio::task::JoinSet;
 
 use crate::things::{self, account, basis, commit};
@@ -187,6 +187,8 @@ async fn many_rows_are_put_at_once(place: &mut Place) {
     assert!(listed == instances, "the list is another one");
     let carried = tx.carried_by(&things::node_of(1, &["default"])).await.expect("carried");
     assert!(carried.instances == instances, "nodes carry something else");
-    let bound = tx.rules_of_plan(&basis.plan.id).await.expect("list");
-    assert!(bound.len() == 10_000 && bound.iter().all(|(_, count)| *count == 1));
+    let rules: Vec<RuleId> =
+        tx.rules_of_plan(&basis.plan.id).await.expect("list").into_iter().map(|rule| rule.id).collect();
+    let bound = tx.count_bound(&rules).await.expect("count");
+    assert!(bound.len() == 10_000 && bound.iter().all(|count| *count == 1));
 }
