@@ -93,8 +93,7 @@ impl App {
         };
         let instance = read::instance(&change.tx, &reach, id).await?;
         call.check_version(instance.version)?;
-        let network = read::network(&change.tx, &reach, instance.network.as_str()).await?;
-        remove(&mut change, &network, &instance).await?;
+        remove(&mut change, &instance).await?;
         change.finish(()).await
     }
 }
@@ -129,7 +128,7 @@ pub(super) async fn add(
     };
     let id = InstanceId::of_random(rand::random());
     let made = instance::create(id, &new, facts, change.now, change.revision())?;
-    put(change, network, made).await
+    put(change, made).await
 }
 
 /// Changes an instance as part of a change.
@@ -156,18 +155,15 @@ pub(super) async fn alter(
         external_id_taken: false,
     };
     let made = instance::update(before, &wanted, facts, change.now, change.revision())?;
-    put(change, network, made).await
+    put(change, made).await
 }
 
 /// Deletes an instance as part of a change.
-pub(super) async fn remove(
-    change: &mut Change,
-    network: &Network,
-    instance: &Instance,
-) -> Result<(), AppError> {
+pub(super) async fn remove(change: &mut Change, instance: &Instance) -> Result<(), AppError> {
     let events = instance::delete(instance, change.now);
     change.tx.remove_instance(&instance.id).await?;
-    change.tx.touch_region(&network.region).await?;
+    // What is left out of a network is told by telling the network.
+    change.rebuild(&instance.network);
     change.happened(Some(&instance.account), instance.id.as_str(), &events);
     Ok(())
 }
@@ -175,7 +171,6 @@ pub(super) async fn remove(
 /// Writes what an instance becomes.
 pub(super) async fn put(
     change: &mut Change,
-    network: &Network,
     made: limiter_domain::Change<Instance>,
 ) -> Result<Instance, AppError> {
     let mut instance = made.value;
@@ -185,7 +180,7 @@ pub(super) async fn put(
     instance.version += 1;
     change.tx.put_instance(&instance).await?;
     if made.reaches_nodes {
-        change.tx.touch_region(&network.region).await?;
+        change.touch(&instance.network);
     }
     change.happened(Some(&instance.account), instance.id.as_str(), &made.events);
     Ok(instance)

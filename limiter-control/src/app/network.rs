@@ -230,7 +230,7 @@ async fn put(change: &mut Change, made: limiter_domain::Change<Network>) -> Resu
     network.version += 1;
     change.tx.put_network(&network).await?;
     if made.reaches_nodes {
-        change.tx.touch_region(&network.region).await?;
+        change.rebuild(&network.id);
     }
     change.happened(Some(&network.account), network.id.as_str(), &made.events);
     Ok(network)

@@ -34,13 +34,13 @@ impl App {
         }
         let mut plan = step.plan;
         plan.version += 1;
+        if let Some(network) = network.as_ref().filter(|_| step.reaches_nodes || step.purge_rules) {
+            change.rebuild(&network.id);
+        }
         if step.purge_rules {
             purge(change, &plan, network).await?;
         }
         change.tx.put_plan(&plan, schedule::next_due(&plan, self.settings())).await?;
-        if step.reaches_nodes {
-            change.tx.touch_region(&plan.region).await?;
-        }
         change.happened(Some(&plan.account), plan.id.as_str(), &step.events);
         Ok(plan)
     }

@@ -216,7 +216,7 @@ impl Applying<'_> {
         if self.prune {
             // First, so that their names and addresses are free.
             for surplus in there.iter().filter(|it| !kept.contains(&it.id)) {
-                instance::remove(self.change, network, surplus).await?;
+                instance::remove(self.change, surplus).await?;
                 surplus.addresses.iter().for_each(|net| claims.remove(net));
                 self.note("delete", "instance", format!("{}/{}", network.name, surplus.name), String::new());
             }

@@ -40,7 +40,7 @@ const BOUND_MAX: usize = 8_000;
 const FETCHED_MAX: u64 = 4_000;
 
 /// Most identities asked for in one statement.
-const ASKED_MAX: usize = 1_000;
+pub(super) const ASKED_MAX: usize = 1_000;
 
 impl Tx {
     pub(super) async fn one<E>(

@@ -1,6 +1,7 @@
 //! The API as a caller sees it: over HTTP's own types, on a real database, with a clock of the test.
 
 mod codes;
+mod delta;
 mod input;
 mod life;
 mod lists;
