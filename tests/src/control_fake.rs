@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use limiter_agent::desired::NodeState;
+use limiter_agent::desired::{NodeState, OriginSpec};
 use limiter_api::agent::{AgentAck, AgentState, StateQuery};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -115,9 +115,10 @@ impl<'a> FakeControl<'a> {
         self.server = Some((thread::spawn(move || serve(listener, socket, shared, stopped)), stop));
     }
 
-    /// Gives agents this state.
-    pub fn publish(&self, incarnation: &str, revision: u64, state: NodeState) {
+    /// Gives agents this state, with its origin.
+    pub fn publish(&self, incarnation: &str, revision: u64, mut state: NodeState) {
         let incarnation = incarnation.to_owned();
+        state.origin = Some(OriginSpec { incarnation: incarnation.clone(), revision });
         self.shared.state.send_replace(Some(AgentState { incarnation, revision, state }));
     }
 
