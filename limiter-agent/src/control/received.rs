@@ -46,7 +46,7 @@ impl<'a> Received<'a> {
                 "its state is revision {} of {}, not {} of {}",
                 own.revision, own.incarnation, origin.revision, origin.incarnation
             )),
-            None => Err("its state has no origin".to_owned()),
+            None => Err("its state has no origin, or none of that form".to_owned()),
         }
     }
 
@@ -117,6 +117,7 @@ mod tests {
             r#"{"incarnation":"a","revision":1,"state":{}}"#,
             r#"{"incarnation":"a","revision":1,"state":{"origin":{"incarnation":"a","revision":2}}}"#,
             r#"{"incarnation":"a","revision":1,"state":{"origin":{"incarnation":"b","revision":1}}}"#,
+            r#"{"incarnation":"\n","revision":1,"state":{"origin":{"incarnation":"\n","revision":1}}}"#,
         ] {
             assert!(Received::read(body.as_bytes()).is_err(), "{body}");
         }
