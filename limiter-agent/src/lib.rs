@@ -7,6 +7,7 @@ pub mod control;
 pub mod dataplane;
 pub mod desired;
 mod life;
+pub mod line;
 pub mod metrics;
 pub mod netlink;
 pub mod place;

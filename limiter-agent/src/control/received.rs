@@ -18,8 +18,6 @@ pub(super) struct Received<'a> {
     /// Which one it is.
     pub(super) origin: OriginSpec,
     state: &'a str,
-    /// The state does not say itself which one it is.
-    unnamed: bool,
 }
 
 #[derive(Deserialize)]
@@ -42,11 +40,14 @@ impl<'a> Received<'a> {
         if !state.starts_with('{') {
             return Err("its state is no object".to_owned());
         }
-        let named = desired::origin(state.as_bytes());
-        if let Some(named) = named.as_ref().filter(|named| **named != origin) {
-            return Err(format!("its state is revision {}, not {}", named.revision, origin.revision));
+        match desired::origin(state.as_bytes()) {
+            Some(own) if own == origin => Ok(Self { origin, state }),
+            Some(own) => Err(format!(
+                "its state is revision {} of {}, not {} of {}",
+                own.revision, own.incarnation, origin.revision, origin.incarnation
+            )),
+            None => Err("its state has no origin, or none of that form".to_owned()),
         }
-        Ok(Self { origin, state, unnamed: named.is_none() })
     }
 
     /// True where it takes the place of `before`. Within an incarnation revisions only grow.
@@ -61,14 +62,7 @@ impl<'a> Received<'a> {
     pub(super) fn keep(&self, place: &Place) -> io::Result<()> {
         let next = place.state_dir.join("received.json.next");
         let mut file = File::create(&next)?;
-        match self.state.strip_prefix('{').filter(|_| self.unnamed) {
-            Some(rest) => {
-                let origin = serde_json::to_string(&self.origin)?;
-                let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
-                writeln!(file, "{{\"origin\":{origin}{comma}{rest}")?;
-            }
-            None => writeln!(file, "{}", self.state)?,
-        }
+        writeln!(file, "{}", self.state)?;
         fs::rename(next, place.received())
     }
 }
@@ -95,20 +89,18 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_kept_as_it_was_sent_with_its_origin() {
+    fn a_state_is_kept_as_it_was_sent() {
         let folder = tempfile::tempdir().expect("a folder");
         let place = Place::new("x", Some(folder.path().to_owned()), "none".into()).controlled();
-        for own in [None, Some(origin("a", 7))] {
-            let sent = NodeState { bypass: true, origin: own, ..NodeState::default() };
-            let body = answer(sent.clone());
-            let received = Received::read(&body).expect("an answer");
-            assert_eq!(received.origin, origin("a", 7));
-            received.keep(&place).expect("written");
-            let kept = load_state(&place.received()).expect("a state");
-            assert_eq!(kept, NodeState { origin: Some(origin("a", 7)), ..sent });
-            assert_eq!(last(&place), Some(origin("a", 7)));
-        }
-        let body = br#"{"incarnation":"a","revision":8,"state":{ }}"#;
+        let sent = NodeState { bypass: true, origin: Some(origin("a", 7)), ..NodeState::default() };
+        let body = answer(sent.clone());
+        let received = Received::read(&body).expect("an answer");
+        assert_eq!(received.origin, origin("a", 7));
+        received.keep(&place).expect("written");
+        assert_eq!(load_state(&place.received()).expect("a state"), sent);
+        assert_eq!(last(&place), Some(origin("a", 7)));
+        let body =
+            br#"{"incarnation":"a","revision":8,"state":{"origin":{"incarnation":"a","revision":8},"no":1}}"#;
         Received::read(body).expect("an answer").keep(&place).expect("written");
         assert_eq!(last(&place), Some(origin("a", 8)), "also of a state that is refused");
     }
@@ -122,7 +114,10 @@ mod tests {
             r#"{"incarnation":"a","revision":1,"state":[]}"#,
             r#"{"incarnation":"a","revision":-1,"state":{}}"#,
             r#"{"incarnation":"a","revision":1,"state":{}"#,
+            r#"{"incarnation":"a","revision":1,"state":{}}"#,
             r#"{"incarnation":"a","revision":1,"state":{"origin":{"incarnation":"a","revision":2}}}"#,
+            r#"{"incarnation":"a","revision":1,"state":{"origin":{"incarnation":"b","revision":1}}}"#,
+            r#"{"incarnation":"\n","revision":1,"state":{"origin":{"incarnation":"\n","revision":1}}}"#,
         ] {
             assert!(Received::read(body.as_bytes()).is_err(), "{body}");
         }
@@ -130,7 +125,7 @@ mod tests {
 
     #[test]
     fn revisions_grow_within_an_incarnation() {
-        let body = answer(NodeState::default());
+        let body = answer(NodeState { origin: Some(origin("a", 7)), ..NodeState::default() });
         let received = Received::read(&body).expect("an answer");
         for (before, news) in [
             (None, true),
