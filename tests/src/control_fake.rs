@@ -17,7 +17,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use limiter_agent::desired::{NodeState, OriginSpec};
-use limiter_api::agent::{AgentAck, AgentState, StateQuery};
+use limiter_api::agent::{AgentAck, AgentContent, AgentState, StateQuery};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -121,7 +121,8 @@ impl<'a> FakeControl<'a> {
     pub fn publish(&self, incarnation: &str, revision: u64, mut state: NodeState) {
         let incarnation = incarnation.to_owned();
         state.origin = Some(OriginSpec { incarnation: incarnation.clone(), revision });
-        self.shared.state.send_replace(Some(AgentState { incarnation, revision, state }));
+        let content = AgentContent::State(state);
+        self.shared.state.send_replace(Some(AgentState { incarnation, revision, content }));
     }
 
     /// Lets `witness` look whenever an agent says something.

@@ -17,6 +17,9 @@ pub enum LinkError {
     /// The control plane has another database than the state came from: `VersionConflict`, no other code.
     #[error("the control plane's database is another one than the state came from")]
     Conflict,
+    /// It says what changed of a state that is not here; the whole state is fetched then.
+    #[error("the control plane's changes are no use here: {0}; the whole state is fetched")]
+    Unfit(String),
     /// No answer in time.
     #[error("{url} does not answer: no {what} for {seconds} s")]
     Silent {

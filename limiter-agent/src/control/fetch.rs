@@ -7,7 +7,7 @@ use tokio::sync::{Notify, watch};
 
 use super::backoff::{self, Backoff};
 use super::error::LinkError;
-use super::received::{self, Received};
+use super::received::{self, Received, Unkept};
 use super::record::Noted;
 use super::transport::Transport;
 use crate::clock;
@@ -81,6 +81,9 @@ impl Fetcher {
                     }
                 }
                 Err(error) => {
+                    if matches!(error, LinkError::Unfit(_)) {
+                        has = None;
+                    }
                     self.note_problem(&error);
                     // The first answer comes at once, and says that there is contact again.
                     wait = Duration::ZERO;
@@ -95,19 +98,18 @@ impl Fetcher {
             return Ok(if start.elapsed() < wait / 2 { News::NoneTooSoon } else { News::None });
         };
         let received = Received::read(body).map_err(|what| self.transport.unexpected(&what))?;
-        let OriginSpec { incarnation, revision } = &received.origin;
+        let revision = received.origin.revision;
         if let Some(before) = self.received.as_ref().filter(|before| !received.is_news(Some(before))) {
             let has = before.revision;
             let what = format!("revision {revision} where {has} was received already, which is ignored");
             return Err(self.transport.unexpected(&what));
         }
-        received.keep(&self.place).map_err(|error| LinkError::File {
-            file: self.place.received(),
-            what: "written",
-            error,
+        let origin = received.keep(&self.place).map_err(|unkept| match unkept {
+            Unkept::Unfit(reason) => LinkError::Unfit(reason),
+            Unkept::File(error) => LinkError::File { file: self.place.received(), what: "written", error },
         })?;
-        tracing::info!(incarnation, revision, bytes = body.len(), "received");
-        self.received = Some(received.origin);
+        tracing::info!(origin.incarnation, origin.revision, bytes = body.len(), "received");
+        self.received = Some(origin);
         Ok(News::State)
     }
 

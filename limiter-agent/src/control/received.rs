@@ -1,4 +1,4 @@
-//! A state as the control plane sends it, and the file that it becomes.
+//! A state as the control plane sends it, or what changed of the last one, and the file that it becomes.
 //!
 //! What is inside the state is not judged here: the agent reads the file as it reads any state file, and
 //! says what is wrong with it.
@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 
+use limiter_state::{NodeState, StateDelta};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -17,7 +18,24 @@ use crate::place::Place;
 pub(super) struct Received<'a> {
     /// Which one it is.
     pub(super) origin: OriginSpec,
-    state: &'a str,
+    content: Content<'a>,
+}
+
+#[derive(Debug)]
+enum Content<'a> {
+    State(&'a str),
+    Delta(StateDelta),
+}
+
+/// Why what was sent became no file.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unkept {
+    /// It says what changed of a state that is not here.
+    #[error("what changed is no use here: {0}")]
+    Unfit(String),
+    /// The file system refused.
+    #[error(transparent)]
+    File(#[from] io::Error),
 }
 
 #[derive(Deserialize)]
@@ -25,7 +43,8 @@ struct Answer<'a> {
     incarnation: String,
     revision: u64,
     #[serde(borrow)]
-    state: &'a RawValue,
+    state: Option<&'a RawValue>,
+    delta: Option<StateDelta>,
 }
 
 impl<'a> Received<'a> {
@@ -36,12 +55,16 @@ impl<'a> Received<'a> {
     pub(super) fn read(body: &'a [u8]) -> Result<Self, String> {
         let answer: Answer<'_> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
         let origin = OriginSpec { incarnation: answer.incarnation, revision: answer.revision };
-        let state = answer.state.get();
-        if !state.starts_with('{') {
-            return Err("its state is no object".to_owned());
-        }
-        match desired::origin(state.as_bytes()) {
-            Some(own) if own == origin => Ok(Self { origin, state }),
+        let (own, content) = match (answer.state, answer.delta) {
+            (Some(state), None) if !state.get().starts_with('{') => {
+                return Err("its state is no object".to_owned());
+            }
+            (Some(state), None) => (desired::origin(state.get().as_bytes()), Content::State(state.get())),
+            (None, Some(delta)) => (Some(delta.origin.clone()), Content::Delta(delta)),
+            _ => return Err("it has neither a state nor a delta, or both".to_owned()),
+        };
+        match own {
+            Some(own) if own == origin => Ok(Self { origin, content }),
             Some(own) => Err(format!(
                 "its state is revision {} of {}, not {} of {}",
                 own.revision, own.incarnation, origin.revision, origin.incarnation
@@ -57,14 +80,29 @@ impl<'a> Received<'a> {
         })
     }
 
-    /// Makes it the state file, in one step. It need not outlive a power cut: what is in force is kept
-    /// elsewhere, and the control plane sends it again.
-    pub(super) fn keep(&self, place: &Place) -> io::Result<()> {
+    /// Makes it the state file, in one step; gives which state that is. It need not outlive a power cut:
+    /// what is in force is kept elsewhere, and the control plane sends it again.
+    pub(super) fn keep(self, place: &Place) -> Result<OriginSpec, Unkept> {
         let next = place.state_dir.join("received.json.next");
-        let mut file = File::create(&next)?;
-        writeln!(file, "{}", self.state)?;
-        fs::rename(next, place.received())
+        let mut file = io::BufWriter::new(File::create(&next)?);
+        match self.content {
+            Content::State(state) => file.write_all(state.as_bytes())?,
+            Content::Delta(delta) => {
+                let state = changed(place, delta).map_err(|error| Unkept::Unfit(error.to_string()))?;
+                serde_json::to_writer(&mut file, &state).map_err(io::Error::from)?;
+            }
+        }
+        file.write_all(b"\n")?;
+        file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        fs::rename(next, place.received())?;
+        Ok(self.origin)
     }
+}
+
+/// What `delta` makes of the state that was received last.
+fn changed(place: &Place, delta: StateDelta) -> Result<NodeState, Box<dyn std::error::Error>> {
+    let before: NodeState = serde_json::from_slice(&fs::read(place.received())?)?;
+    Ok(before.changed_by(delta)?)
 }
 
 /// Which state was received last.
@@ -74,18 +112,63 @@ pub(super) fn last(place: &Place) -> Option<OriginSpec> {
 
 #[cfg(test)]
 mod tests {
-    use limiter_api::agent::AgentState;
+    use limiter_api::agent::{AgentContent, AgentState};
+    use limiter_state::NetworkSpec;
 
     use super::*;
-    use crate::desired::{NodeState, load_state};
+    use crate::desired::load_state;
 
     fn origin(incarnation: &str, revision: u64) -> OriginSpec {
         OriginSpec { incarnation: incarnation.to_owned(), revision }
     }
 
     fn answer(state: NodeState) -> Vec<u8> {
-        let state = AgentState { incarnation: "a".to_owned(), revision: 7, state };
-        serde_json::to_vec(&state).expect("JSON")
+        told(7, AgentContent::State(state))
+    }
+
+    fn told(revision: u64, content: AgentContent) -> Vec<u8> {
+        let told = AgentState { incarnation: "a".to_owned(), revision, content };
+        serde_json::to_vec(&told).expect("JSON")
+    }
+
+    fn keep(body: &[u8], place: &Place) -> Result<OriginSpec, Unkept> {
+        Received::read(body).expect("an answer").keep(place)
+    }
+
+    #[test]
+    fn a_change_is_made_of_the_state_before_and_of_no_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = Place::new("x", Some(folder.path().to_owned()), "none".into()).controlled();
+        let network = |name: &str| NetworkSpec {
+            id: Some(name.to_owned()),
+            name: name.to_owned(),
+            prefixes: vec!["10.0.0.0/24".to_owned()],
+            ..NetworkSpec::default()
+        };
+        let delta = |since, revision, name| {
+            let delta = StateDelta {
+                since,
+                origin: origin("a", revision),
+                rules: Vec::new(),
+                networks: vec![network(name)],
+                instances: Vec::new(),
+                gone: Vec::new(),
+            };
+            told(revision, AgentContent::Delta(delta))
+        };
+        let unfit = |body: &[u8]| matches!(keep(body, &place), Err(Unkept::Unfit(_)));
+        assert!(unfit(&delta(7, 8, "n1")), "there is no state yet");
+        let first = NodeState { bypass: true, origin: Some(origin("a", 7)), ..NodeState::default() };
+        keep(&answer(first.clone()), &place).expect("written");
+        assert!(unfit(&delta(6, 8, "n1")), "of another state");
+        assert_eq!(load_state(&place.received()).expect("a state"), first, "as it was");
+        assert_eq!(keep(&delta(7, 8, "n1"), &place).expect("written"), origin("a", 8));
+        assert_eq!(keep(&delta(8, 11, "n2"), &place).expect("written"), origin("a", 11));
+        let networks = vec![network("n1"), network("n2")];
+        let expected = NodeState { origin: Some(origin("a", 11)), networks, ..first };
+        assert_eq!(load_state(&place.received()).expect("a state"), expected);
+        fs::write(place.received(), "{").expect("cut short");
+        assert!(unfit(&delta(11, 12, "n3")));
     }
 
     #[test]
@@ -111,6 +194,9 @@ mod tests {
             "",
             "null",
             "{}",
+            r#"{"incarnation":"a","revision":1}"#,
+            r#"{"incarnation":"a","revision":1,"delta":{}}"#,
+            r#"{"incarnation":"a","revision":2,"delta":{"since":0,"origin":{"incarnation":"a","revision":1}}}"#,
             r#"{"incarnation":"a","revision":1,"state":[]}"#,
             r#"{"incarnation":"a","revision":-1,"state":{}}"#,
             r#"{"incarnation":"a","revision":1,"state":{}"#,

@@ -69,7 +69,6 @@ impl Fill {
                 })
                 .collect();
             put(&write, &offices).await?;
-            write.touch_region(region).await?;
             write.commit().await?;
             plans.extend(offices.into_iter().map(|office| office.plan.id));
         }
@@ -195,7 +194,6 @@ impl Fill {
             write.put_token(&token).await?;
             nodes.push((node.id, secret));
         }
-        write.touch_region(region).await?;
         write.commit().await?;
         Ok(nodes)
     }
