@@ -47,6 +47,8 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
     })?;
     let listener = listen(args.metrics).await?;
     let mut ends = Ends::open()?;
+    // From the start on, since a signal that nobody awaits ends the process.
+    let mut hangup = signal(SignalKind::hangup())?;
     let (place, link) = owner(place, &args.link)?;
     // Watches are open before the first reading, so no change is missed.
     let file_watch = StateWatch::open(&place.state_file)?;
@@ -67,7 +69,6 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
     tell(&place, link.as_ref(), &life, refused, &mut said);
     heap::give_back();
 
-    let mut hangup = signal(SignalKind::hangup())?;
     let mut timer = tokio::time::interval(REREAD);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     timer.reset();

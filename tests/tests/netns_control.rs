@@ -344,8 +344,8 @@ fn an_answer_that_comes_too_soon_is_not_asked_for_again_at_once() {
     let mut control = FakeControl::start(&topology.node);
     let agent = settled(&topology, &control);
     let origin = serde_json::json!({ "incarnation": "a", "revision": 1 });
-    let state = serde_json::json!({ "version": 1, "origin": origin });
-    let stale = serde_json::json!({ "incarnation": "a", "revision": 1, "state": state }).to_string();
+    let old = serde_json::json!({ "version": 1, "origin": origin });
+    let stale = serde_json::json!({ "incarnation": "a", "revision": 1, "state": old }).to_string();
     let nothing = b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n".to_vec();
     let rows = [nothing, http("200 OK", &stale, stale.len()), http("403 Forbidden", "", 0)];
     for (revision, bytes) in (2..).zip(rows) {

@@ -141,7 +141,8 @@ fn the_new_peak_holds_at_once_and_connections_go_on() {
     let instance = topology.instance(0, 0);
     let at = SocketAddr::new(instance.address(false), 9001);
     let flows = Flows::start(&topology.host, &instance.namespace, at, 4);
-    thread::sleep(Duration::from_secs(2));
+    thread::sleep(Duration::from_secs(3));
+    let before = Instant::now();
     let resize = Resize { peak_bps: 40_000_000, expected_amount_micro: None };
     let resized = bed.control.must(async |client| client.resize_plan(&plan, &resize).await);
     assert_eq!(resized.label, "In Use");
@@ -153,7 +154,12 @@ fn the_new_peak_holds_at_once_and_connections_go_on() {
     let arrived = flows.finish();
     assert!(arrived.broken.is_empty(), "{:?}", arrived.broken);
     let measured = arrived.payload.rate_bps(start, start + Duration::from_secs(3));
-    assert!(measured > 12_000_000.0 && measured < 40_000_000.0, "{measured}");
+    let old = arrived.payload.rate_bps(before - Duration::from_secs(2), before);
+    println!("payload at the old peak {old}, at the new one {measured}");
+    // Payload, which is 3 % less than what is limited; connections give a part away after a refusal.
+    assert!(7_000_000.0 < old && old < 10_000_000.0, "the old peak: {old}");
+    assert!(30_000_000.0 < measured && measured < 40_000_000.0, "the new peak: {measured}");
+    held("the new peak", down_bps(&topology, instance, 60_000_000), 40);
 }
 
 #[test]
@@ -164,7 +170,7 @@ fn a_change_is_in_the_kernel_soon_after_its_answer() {
     let plan = bed.plan(10, &network);
     let maps = bed.agent.maps();
     let mut times = Vec::new();
-    for mbps in [20, 30, 40, 50, 60] {
+    for mbps in (20..).take(15) {
         let resize = Resize { peak_bps: mbps * 1_000_000, expected_amount_micro: None };
         bed.control.must(async |client| client.resize_plan(&plan, &resize).await);
         let answered = Instant::now();
@@ -176,9 +182,10 @@ fn a_change_is_in_the_kernel_soon_after_its_answer() {
         }
         times.push(answered.elapsed());
     }
-    // The best of some, since the machine may be busy with other things.
-    assert!(times.iter().min() <= Some(&Duration::from_millis(50)), "{times:?}");
+    times.sort_unstable();
     println!("from the answer to the kernel: {times:?}");
+    // The median, since the machine may be busy with other things now and then.
+    assert!(times[times.len() / 2] <= Duration::from_millis(50), "{times:?}");
 }
 
 #[test]
