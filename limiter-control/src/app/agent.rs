@@ -60,15 +60,12 @@ impl App {
         let origin = OriginSpec { incarnation: incarnation.clone(), revision };
         // What was taken from the database meanwhile is known to nodes that acknowledged that, and only there.
         let follows = |has: &Revision| !node.fenced && *has >= node.revision.max(node.acked_revision);
-        let content = match has.filter(follows) {
-            Some(since) => {
-                let changed = tx.changed_of(&node, since).await?;
-                AgentContent::Delta(node_delta(&node, world(&changed), since, origin))
-            }
-            None => {
-                let carried = tx.carried_by(&node).await?;
-                AgentContent::State(node_state(&node, world(&carried), origin))
-            }
+        let content = if let Some(since) = has.filter(follows) {
+            let changed = tx.changed_of(&node, since).await?;
+            AgentContent::Delta(node_delta(&node, world(&changed), since, origin))
+        } else {
+            let carried = tx.carried_by(&node).await?;
+            AgentContent::State(node_state(&node, world(&carried), origin))
         };
         Ok(AgentState { incarnation, revision, content })
     }

@@ -30,8 +30,12 @@ impl App {
             let tx = self.store.read().await?;
             let since = news.looked.unwrap_or_default();
             let (networks, nodes) = (tx.networks_touched(since).await?, tx.nodes_touched(since).await?);
-            networks.into_iter().for_each(|network| news.note(network));
-            nodes.into_iter().for_each(|(node, revision)| news.note_node(node, revision));
+            for network in networks {
+                news.note(network);
+            }
+            for (node, revision) in nodes {
+                news.note_node(node, revision);
+            }
             news.looked = Some(tx.revision());
         }
         Ok(news)
@@ -50,9 +54,11 @@ impl News {
 
     fn note(&mut self, network: Touched) {
         let Touched { region, zone, nodes, revision } = network;
-        match nodes {
-            Some(nodes) => nodes.into_iter().for_each(|node| self.note_node(node, revision)),
-            None => raise(self.zones.entry(region).or_default().entry(zone).or_default(), revision),
+        let Some(nodes) = nodes else {
+            return raise(self.zones.entry(region).or_default().entry(zone).or_default(), revision);
+        };
+        for node in nodes {
+            self.note_node(node, revision);
         }
     }
 
