@@ -142,7 +142,7 @@ mod tests {
         let network = |name: &str| NetworkSpec {
             id: Some(name.to_owned()),
             name: name.to_owned(),
-            prefixes: vec!["10.0.0.0/24".to_owned()],
+            prefixes: vec![format!("10.{}.0.0/24", &name[1..])],
             ..NetworkSpec::default()
         };
         let delta = |since, revision, name| {
