@@ -218,10 +218,15 @@ impl World {
         self.app.work_due().await.expect("work");
     }
 
-    /// It is `instant`, and what is due is worked.
-    pub(crate) async fn at(&self, instant: &str) {
+    /// It is `instant`, and nothing that is due is worked yet.
+    pub(crate) fn later(&self, instant: &str) {
         let instant: Timestamp = instant.parse().expect("an instant");
         self.now_us.store(instant.as_microsecond(), Ordering::SeqCst);
+    }
+
+    /// It is `instant`, and what is due is worked.
+    pub(crate) async fn at(&self, instant: &str) {
+        self.later(instant);
         self.app.work_due().await.expect("work");
     }
 }
