@@ -180,7 +180,8 @@ async fn month(pair: &Pair, workers: usize) -> Vec<String> {
         let work = |app: App| tokio::spawn(async move { app.work_due().await });
         let tasks: Vec<_> = pair.apps[..workers].iter().cloned().map(work).collect();
         for task in tasks {
-            task.await.expect("a task").expect("scheduled work");
+            let undone = task.await.expect("a task");
+            assert!(undone.is_empty(), "{undone:?}");
         }
     }
     let mut happened: Vec<String> = pair

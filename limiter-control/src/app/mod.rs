@@ -31,6 +31,7 @@ use limiter_domain::Settings;
 pub use caller::{Caller, Reach, role_code, role_of};
 pub use change::Call;
 pub use error::AppError;
+pub use plan_step::Undone;
 
 use crate::store::Store;
 

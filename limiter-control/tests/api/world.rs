@@ -11,6 +11,7 @@ use limiter_control::app::{App, Clock};
 use limiter_control::http::{self, Local};
 use limiter_control::store::Store;
 use limiter_domain::Settings;
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -29,6 +30,7 @@ pub(crate) struct World {
     pub(crate) acme: (String, String),
     /// Account `other` and a token of its customer.
     pub(crate) other: (String, String),
+    url: String,
     _folder: TempDir,
 }
 
@@ -89,6 +91,7 @@ impl World {
             agent: String::new(),
             acme: nobody.clone(),
             other: nobody,
+            url,
             _folder: folder,
         };
         world.acme = world.account("acme").await;
@@ -215,7 +218,18 @@ impl World {
     /// Time passes, and what is due is worked.
     pub(crate) async fn pass(&self, time: SignedDuration) {
         self.now_us.fetch_add(i64::try_from(time.as_micros()).expect("a time"), Ordering::SeqCst);
-        self.app.work_due().await.expect("work");
+        self.works().await;
+    }
+
+    async fn works(&self) {
+        let undone = self.app.work_due().await;
+        assert!(undone.is_empty(), "{undone:?}");
+    }
+
+    /// Changes the database behind the back of the control plane.
+    pub(crate) async fn meddle(&self, statement: &str) {
+        let connection = sea_orm::Database::connect(&self.url).await.expect("a connection");
+        connection.execute_unprepared(statement).await.expect("a statement");
     }
 
     /// It is `instant`, and nothing that is due is worked yet.
@@ -227,6 +241,6 @@ impl World {
     /// It is `instant`, and what is due is worked.
     pub(crate) async fn at(&self, instant: &str) {
         self.later(instant);
-        self.app.work_due().await.expect("work");
+        self.works().await;
     }
 }
