@@ -1,5 +1,8 @@
 //! Whole setups: applied, applied again, exported, pruned.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use limiter_domain::Settings;
 use serde_json::{Value, json};
 
@@ -117,4 +120,26 @@ async fn ten_thousand_rules_are_made_and_bound_in_one_call() {
     assert_eq!(apply(&world, setup, json!({"prune": true})).await, json!({"changes": []}));
     let state = world.agent_applies().await;
     assert_eq!(state["rules"].as_array().map(Vec::len), Some(10_000));
+}
+
+#[tokio::test]
+async fn two_setups_are_worked_at_once_and_the_third_waits() {
+    let world = World::new().await;
+    // While somebody writes, nobody else does.
+    let writer = world.app.store().write().await.expect("the writer");
+    let body = || json!({"setup": setup("1Mbps")});
+    let mut two =
+        pin!(async { tokio::join!(world.acme_post("/apply", body()), world.acme_post("/apply", body())) });
+    let mut third = pin!(world.acme_get("/export"));
+    tokio::select! {
+        biased;
+        answers = &mut two => panic!("applied beside another writer: {answers:?}"),
+        answer = &mut third => panic!("not in turn: {answer:?}"),
+        () = tokio::time::sleep(Duration::from_millis(300)) => {}
+    }
+    drop(writer);
+    let ((first, second), third) = tokio::join!(two, third);
+    for answer in [first, second, third] {
+        answer.good();
+    }
 }

@@ -39,6 +39,8 @@ pub(crate) struct World {
 pub(crate) struct Answer {
     /// Its status.
     pub(crate) status: u16,
+    /// Its content type; empty where it has none.
+    pub(crate) kind: String,
     /// Its body; null where it has none.
     pub(crate) body: Value,
 }
@@ -59,6 +61,7 @@ impl Answer {
     /// Asserts that it is a problem with this status and code.
     pub(crate) fn refused(self, status: u16, code: &str) -> Self {
         assert_eq!((self.status, self.body["code"].as_str()), (status, Some(code)), "{self:?}");
+        assert_eq!(self.kind, "application/problem+json", "{self:?}");
         assert!(!self.text("detail").is_empty() && !self.text("request_id").is_empty(), "{self:?}");
         self
     }
@@ -134,9 +137,11 @@ impl World {
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.expect("an answer");
         let status = response.status().as_u16();
+        let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let kind = kind.unwrap_or_default().to_owned();
         let bytes = axum::body::to_bytes(response.into_body(), 1 << 26).await.expect("a body");
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Answer { status, body }
+        Answer { status, kind, body }
     }
 
     /// `POST` with a body.
