@@ -46,6 +46,8 @@ pub(crate) struct Inside {
     pub(crate) plans: BTreeMap<String, Plan>,
     /// Looks that are needed until a plan is over.
     pub(crate) looks_left: u32,
+    /// Looks that are answered by 503 first, and whether it says that it may go later.
+    pub(crate) busy: (u32, bool),
     /// What has become of a plan then.
     pub(crate) then: Option<Plan>,
     /// Setups that were put in force.
@@ -339,6 +341,18 @@ async fn plans(State(world): State<World>, Query(query): Query<PlanQuery>) -> Js
 
 async fn one_plan(State(world): State<World>, Path(id): Path<String>) -> Response {
     let mut world = world.lock();
+    if world.busy.0 > 0 {
+        world.busy.0 -= 1;
+        let problem = Problem {
+            status: 503,
+            code: "DatabaseUnavailable".into(),
+            detail: "the database is busy".into(),
+            field: None,
+            retry: world.busy.1,
+            request_id: "req-1".into(),
+        };
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(problem)).into_response();
+    }
     if world.looks_left > 0 {
         world.looks_left -= 1;
     } else if let Some(then) = world.then.take() {
