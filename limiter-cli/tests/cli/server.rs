@@ -294,7 +294,9 @@ async fn status() -> Json<StatusView> {
 
 async fn networks(State(world): State<World>, Query(query): Query<NetworkQuery>) -> Json<Page<Network>> {
     let name = query.name.unwrap_or_default();
-    let all: Vec<_> = world.lock().networks.iter().filter(|n| n.name.contains(&name)).cloned().collect();
+    let fits =
+        |n: &&Network| n.name.contains(&name) && query.zone.as_ref().is_none_or(|zone| n.zone == *zone);
+    let all: Vec<_> = world.lock().networks.iter().filter(fits).cloned().collect();
     page(&all, query.after.as_deref())
 }
 
@@ -322,7 +324,9 @@ async fn delete_network(State(world): State<World>, Path(id): Path<String>) -> R
 }
 
 async fn instances(State(world): State<World>, Query(query): Query<InstanceQuery>) -> Json<Page<Instance>> {
-    page(&world.lock().instances, query.after.as_deref())
+    let fits = |one: &&Instance| query.bound.is_none_or(|bound| one.rule.is_some() == bound);
+    let all: Vec<_> = world.lock().instances.iter().filter(fits).cloned().collect();
+    page(&all, query.after.as_deref())
 }
 
 async fn rules(State(world): State<World>, Query(query): Query<RuleQuery>) -> Json<Page<Rule>> {

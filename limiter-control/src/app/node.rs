@@ -10,7 +10,7 @@ use limiter_state::{Mode, Policy};
 
 use super::change::{Begun, Call, Change};
 use super::{App, AppError, Caller, DEFAULT_REGION, read, view};
-use crate::store::{NetworkFilter, NodeFilter};
+use crate::store::NetworkFilter;
 
 impl App {
     /// Lists nodes.
@@ -18,7 +18,7 @@ impl App {
         caller.operates()?;
         let paging = read::paging(query.after.as_deref(), query.limit)?;
         let tx = self.store.read().await?;
-        let page = tx.nodes(&NodeFilter::default(), &paging).await?;
+        let page = tx.nodes(&paging).await?;
         let wanted: HashMap<_, _> = tx.region_revisions().await?.into_iter().collect();
         Ok(read::page(page, |node| view::node(&node, wanted.get(&*node.region).copied().unwrap_or_default())))
     }

@@ -7,7 +7,7 @@ use limiter_api::views;
 use limiter_domain::{Node, Revision, Role, Status};
 
 use super::{App, AppError, Caller, Reach, view};
-use crate::store::{InstanceFilter, NetworkFilter, NodeFilter, Paging};
+use crate::store::{InstanceFilter, NetworkFilter, Paging};
 
 /// A node that has not asked for this long is silent: its agent asks at least once a minute.
 const SILENT: SignedDuration = SignedDuration::from_secs(150);
@@ -33,7 +33,7 @@ impl App {
             let wanted: HashMap<_, _> = tx.region_revisions().await?.into_iter().collect();
             let mut paging = Paging::default();
             loop {
-                let page = tx.nodes(&NodeFilter::default(), &paging).await?;
+                let page = tx.nodes(&paging).await?;
                 nodes.extend(page.items.iter().map(|node| {
                     lag(node, wanted.get(&*node.region).copied().unwrap_or_default(), self.now())
                 }));

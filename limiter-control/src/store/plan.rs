@@ -166,8 +166,6 @@ pub struct PlanFilter {
     pub statuses: Vec<Status>,
     /// That holds this network.
     pub network: Option<NetworkId>,
-    /// Part of the external identity, in either case.
-    pub external_id_contains: Option<String>,
 }
 
 impl PlanFilter {
@@ -179,9 +177,6 @@ impl PlanFilter {
             .apply_if(self.pay, |query, pay| query.filter(Column::Pay.eq(pay.code())))
             .apply_if(statuses, |query, statuses| query.filter(Column::Status.is_in(statuses)))
             .apply_if(self.network.as_ref(), |query, id| query.filter(Column::NetworkId.eq(id.as_str())))
-            .apply_if(self.external_id_contains.as_deref(), |query, part| {
-                query.filter(value::contains(Column::ExternalId, part))
-            })
     }
 }
 
@@ -222,11 +217,6 @@ impl Tx {
     /// Plans, oldest first.
     pub async fn plans(&self, filter: &PlanFilter, paging: &Paging) -> Result<Page<Plan>, StoreError> {
         self.page(filter.query(), paging).await
-    }
-
-    /// All plans that match, oldest first.
-    pub async fn all_plans(&self, filter: &PlanFilter) -> Result<Vec<Plan>, StoreError> {
-        self.all_by(filter.query(), [Column::CreatedUs, Column::Id]).await
     }
 
     /// How many plans there are.

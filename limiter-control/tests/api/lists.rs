@@ -64,6 +64,19 @@ async fn the_networks_to_choose_from_are_those_without_a_plan() {
     assert_eq!(listed(&world, "/networks?without_plan=true", "id").await, [free]);
 }
 
+#[tokio::test]
+async fn networks_are_found_by_zone_and_instances_without_a_rule() {
+    let world = World::new().await;
+    let blue = json!({"name": "blue", "zone": "blue", "prefixes": ["10.9.0.0/24"]});
+    let blue = world.acme_post("/networks", blue).await.good().text("id");
+    let (_, rule, [bound, free]) = ruled(&world).await;
+    assert_eq!(listed(&world, "/networks?zone=blue", "id").await, [blue]);
+    assert_eq!(listed(&world, "/networks?zone=green", "id").await, Vec::<String>::new());
+    assert_eq!(listed(&world, "/instances?bound=false", "id").await, [free]);
+    assert_eq!(listed(&world, "/instances?bound=true", "id").await, [&*bound]);
+    assert_eq!(listed(&world, &format!("/instances?rule={rule}&bound=true"), "id").await, [bound]);
+}
+
 /// A plan in use with a rule of one instance; another instance is free.
 async fn ruled(world: &World) -> (String, String, [String; 2]) {
     let network = world.network(1).await;
