@@ -74,6 +74,8 @@ impl App {
             if change.tx.account_by_name(&name).await?.is_some() {
                 return Err(name::taken("name", &name));
             }
+            let renamed = format!("name {} -> {name}", account.name);
+            change.event(EventKind::AccountUpdated, Some(&account.id), account.id.as_str(), &renamed);
             account.name = name;
         }
         let before = account.enabled;
