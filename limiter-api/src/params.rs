@@ -135,6 +135,8 @@ pub struct NetworkQuery {
     pub account: Option<String>,
     /// In this region.
     pub region: Option<String>,
+    /// In this zone.
+    pub zone: Option<String>,
     /// Whose name contains this.
     pub name: Option<String>,
     /// True: only those that no plan holds.
@@ -207,6 +209,8 @@ pub struct InstanceQuery {
     pub network: Option<String>,
     /// Bound to this rule.
     pub rule: Option<String>,
+    /// True: only those bound to a rule; false: only those bound to none.
+    pub bound: Option<bool>,
     /// Whose name contains this.
     pub name: Option<String>,
     /// `next` of the page before.

@@ -52,6 +52,7 @@ macro_rules! kinds {
 
 kinds! {
     AccountCreated = "account.created",
+    AccountUpdated = "account.updated",
     AccountDisabled = "account.disabled",
     AccountEnabled = "account.enabled",
     UserCreated = "user.created",

@@ -184,13 +184,8 @@ fn placed(instance: &Instance, texts: &[String], facts: Facts<'_>) -> Result<(),
     Ok(())
 }
 
-/// The first few of a list of any length.
 fn shown(nets: &[IpNet]) -> String {
-    let mut all: Vec<String> = nets.iter().take(8).map(|net| address::show(*net)).collect();
-    if all.len() < nets.len() {
-        all.push("...".to_owned());
-    }
-    all.join(", ")
+    text::few(nets.iter().map(|net| address::show(*net)))
 }
 
 fn differences(before: &Instance, after: &Instance) -> String {

@@ -178,7 +178,7 @@ pub fn create(
     disjoint(&network, &new.prefixes, facts.claims)?;
     text::free(facts.name_taken, "name", Some(&new.name))?;
     text::free(facts.external_id_taken, "external_id", new.external_id.as_deref())?;
-    let detail = format!("{}, {}", network.name, new.prefixes.join(", "));
+    let detail = format!("{}, {}", network.name, text::few(network.prefixes.iter()));
     let events = vec![Happening::new(now, EventKind::NetworkCreated, detail)];
     Ok(Change { value: network, reaches_nodes: true, events })
 }

@@ -56,11 +56,6 @@ impl Client {
         self.get(&["status"]).await
     }
 
-    /// The description of the interface.
-    pub async fn openapi(&self) -> Answer<serde_json::Value> {
-        self.get(&["openapi.json"]).await
-    }
-
     /// Puts a whole setup in force, or says what that would change.
     pub async fn apply(&self, apply: &Apply) -> Answer<Applied> {
         let call = self.transport.call(Method::POST, &["apply"]).body(apply).timeout(LONG_TIMEOUT);

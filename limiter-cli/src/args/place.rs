@@ -22,6 +22,9 @@ pub(crate) enum NetworkCommand {
         /// In this region
         #[arg(long)]
         region: Option<String>,
+        /// In this zone
+        #[arg(long)]
+        zone: Option<String>,
         /// Whose name contains this
         #[arg(long)]
         name: Option<String>,
@@ -111,6 +114,9 @@ pub(crate) enum InstanceCommand {
         /// Bound to this rule, as PLAN/NAME or id
         #[arg(long)]
         rule: Option<String>,
+        /// Only those bound to no rule
+        #[arg(long, conflicts_with = "rule")]
+        unbound: bool,
         /// Whose name contains this
         #[arg(long)]
         name: Option<String>,

@@ -19,14 +19,15 @@ use crate::setup_file;
 pub(super) async fn run(session: &Session, command: InstanceCommand) -> Result<(), Failure> {
     let client = &session.client;
     match command {
-        InstanceCommand::List { network, rule, name } => {
+        InstanceCommand::List { network, rule, unbound, name } => {
             let rule = match rule {
                 Some(rule) => Some(session.find().rule(&rule).await?.id),
                 None => None,
             };
             let network = session.find().network_id(network.as_deref()).await?;
             let account = session.account.clone();
-            let query = InstanceQuery { account, network, rule, name, ..InstanceQuery::default() };
+            let bound = unbound.then_some(false);
+            let query = InstanceQuery { account, network, rule, bound, name, ..InstanceQuery::default() };
             let mut instances = all_pages(query, async |query| client.instances(query).await).await?;
             if session.output.for_people() {
                 name_all(session, &mut instances).await?;

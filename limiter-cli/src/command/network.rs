@@ -11,10 +11,10 @@ use crate::failure::Failure;
 pub(super) async fn run(session: &Session, command: NetworkCommand) -> Result<(), Failure> {
     let client = &session.client;
     match command {
-        NetworkCommand::List { region, name, without_plan } => {
+        NetworkCommand::List { region, zone, name, without_plan } => {
             let without_plan = without_plan.then_some(true);
             let account = session.account.clone();
-            let query = NetworkQuery { account, region, name, without_plan, after: None, limit: None };
+            let query = NetworkQuery { account, region, zone, name, without_plan, after: None, limit: None };
             let networks = all_pages(query, async |query| client.networks(query).await).await?;
             session.output.list(
                 &networks,

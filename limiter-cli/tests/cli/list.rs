@@ -2,6 +2,8 @@
 
 use std::process::Stdio;
 
+use limiter_api::views::{Instance, Network};
+
 use crate::run::Person;
 use crate::server::{Server, TOKEN, instance, network, plan, rule};
 
@@ -48,6 +50,20 @@ fn people_read_names_and_programs_ids() {
     let table = person.run("rule list").code(0).out;
     assert!(table.contains("office-1") && table.contains("3 Mbps"), "{table}");
     assert_eq!(person.run("rule list -o json").code(0).json()[0]["plan"], "plan-1");
+}
+
+#[test]
+fn lists_are_filtered() {
+    let server = Server::tcp();
+    {
+        let mut world = server.world.lock();
+        world.networks = vec![network(1), Network { zone: "blue".into(), ..network(2) }];
+        world.instances = vec![instance(1), Instance { rule: None, ..instance(2) }];
+    }
+    let person = operator(&server);
+    assert_eq!(person.run("network list --zone blue -q").code(0).out, "net-2\n");
+    assert_eq!(person.run("instance list --unbound -q").code(0).out, "ins-2\n");
+    person.run("instance list --unbound --rule rule-1").code(2);
 }
 
 #[test]

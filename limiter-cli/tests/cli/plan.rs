@@ -50,6 +50,23 @@ fn what_is_not_over_in_time_has_its_own_code_and_keeps_its_id() {
 }
 
 #[test]
+fn a_busy_control_plane_is_asked_again_while_it_says_so() {
+    let server = with_network();
+    server.world.lock().busy = (3, true);
+    server.world.lock().then = Some(plan("plan-1"));
+    let person = operator(&server);
+    let ended = person.run("plan create --network office-1 --peak 20Mbps -o json").code(0);
+    assert_eq!(ended.json()["status"], "in_use");
+    // With bounded patience.
+    server.world.lock().busy = (u32::MAX, true);
+    let ended = person.run("plan create --network office-1 --peak 20Mbps --timeout 300ms").code(1);
+    assert!(ended.err.contains("the database is busy"), "{ended:?}");
+    server.world.lock().busy = (1, false);
+    let ended = person.run("plan create --network office-1 --peak 20Mbps").code(1);
+    assert!(ended.err.contains("the database is busy"), "{ended:?}");
+}
+
+#[test]
 fn an_operation_that_fails_is_refused() {
     let server = with_network();
     let failed = Plan { status: "failed".into(), reason: Some("DataPlaneTimeout".into()), ..plan("plan-1") };

@@ -46,6 +46,8 @@ pub(crate) struct Inside {
     pub(crate) plans: BTreeMap<String, Plan>,
     /// Looks that are needed until a plan is over.
     pub(crate) looks_left: u32,
+    /// Looks that are answered by 503 first, and whether it says that it may go later.
+    pub(crate) busy: (u32, bool),
     /// What has become of a plan then.
     pub(crate) then: Option<Plan>,
     /// Setups that were put in force.
@@ -292,7 +294,9 @@ async fn status() -> Json<StatusView> {
 
 async fn networks(State(world): State<World>, Query(query): Query<NetworkQuery>) -> Json<Page<Network>> {
     let name = query.name.unwrap_or_default();
-    let all: Vec<_> = world.lock().networks.iter().filter(|n| n.name.contains(&name)).cloned().collect();
+    let fits =
+        |n: &&Network| n.name.contains(&name) && query.zone.as_ref().is_none_or(|zone| n.zone == *zone);
+    let all: Vec<_> = world.lock().networks.iter().filter(fits).cloned().collect();
     page(&all, query.after.as_deref())
 }
 
@@ -320,7 +324,9 @@ async fn delete_network(State(world): State<World>, Path(id): Path<String>) -> R
 }
 
 async fn instances(State(world): State<World>, Query(query): Query<InstanceQuery>) -> Json<Page<Instance>> {
-    page(&world.lock().instances, query.after.as_deref())
+    let fits = |one: &&Instance| query.bound.is_none_or(|bound| one.rule.is_some() == bound);
+    let all: Vec<_> = world.lock().instances.iter().filter(fits).cloned().collect();
+    page(&all, query.after.as_deref())
 }
 
 async fn rules(State(world): State<World>, Query(query): Query<RuleQuery>) -> Json<Page<Rule>> {
@@ -339,6 +345,18 @@ async fn plans(State(world): State<World>, Query(query): Query<PlanQuery>) -> Js
 
 async fn one_plan(State(world): State<World>, Path(id): Path<String>) -> Response {
     let mut world = world.lock();
+    if world.busy.0 > 0 {
+        world.busy.0 -= 1;
+        let problem = Problem {
+            status: 503,
+            code: "DatabaseUnavailable".into(),
+            detail: "the database is busy".into(),
+            field: None,
+            retry: world.busy.1,
+            request_id: "req-1".into(),
+        };
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(problem)).into_response();
+    }
     if world.looks_left > 0 {
         world.looks_left -= 1;
     } else if let Some(then) = world.then.take() {

@@ -30,8 +30,8 @@ impl App {
                 Some(id) => Some(read::rule(&tx, &reach, id).await?.id),
                 None => None,
             },
+            bound: query.bound,
             name_contains: query.name.clone(),
-            ..InstanceFilter::default()
         };
         let page = tx.instances(&filter, &paging).await?;
         Ok(read::page(page, |instance| view::instance(&instance)))

@@ -33,6 +33,7 @@ use tokio::sync::Semaphore;
 pub use caller::{Caller, Reach, role_code, role_of};
 pub use change::Call;
 pub use error::AppError;
+pub use plan_step::Undone;
 
 use crate::store::Store;
 

@@ -28,6 +28,7 @@ impl App {
         let filter = NetworkFilter {
             account: read::listed(&tx, &reach, query.account.as_deref()).await?,
             region: query.region.as_deref().map(Into::into),
+            zone: query.zone.as_deref().map(Into::into),
             name_contains: query.name.clone(),
             without_plan: query.without_plan.unwrap_or(false),
             ..NetworkFilter::default()

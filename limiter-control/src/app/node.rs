@@ -9,7 +9,7 @@ use limiter_state::{Mode, Policy};
 
 use super::change::{Begun, Call, Change};
 use super::{App, AppError, Caller, DEFAULT_REGION, read, view};
-use crate::store::{NetworkFilter, NodeFilter};
+use crate::store::NetworkFilter;
 
 impl App {
     /// Lists nodes.
@@ -17,7 +17,7 @@ impl App {
         caller.operates()?;
         let paging = read::paging(query.after.as_deref(), query.limit)?;
         let tx = self.store.read().await?;
-        let page = tx.nodes(&NodeFilter::default(), &paging).await?;
+        let page = tx.nodes(&paging).await?;
         let news = self.news(tx.revision()).await?;
         Ok(read::page(page, |node| view::node(&node, news.of(&node))))
     }

@@ -7,7 +7,7 @@ use limiter_api::views;
 use limiter_domain::{Node, Revision, Role, Status};
 
 use super::{App, AppError, Caller, Reach, view};
-use crate::store::{InstanceFilter, NetworkFilter, NodeFilter, Paging};
+use crate::store::{InstanceFilter, NetworkFilter, Paging};
 
 /// A node that has not asked for this long is silent: its agent asks at least once a minute.
 const SILENT: SignedDuration = SignedDuration::from_secs(150);
@@ -33,7 +33,7 @@ impl App {
             let news = self.news(tx.revision()).await?;
             let mut paging = Paging::default();
             loop {
-                let page = tx.nodes(&NodeFilter::default(), &paging).await?;
+                let page = tx.nodes(&paging).await?;
                 nodes.extend(page.items.iter().map(|node| lag(node, news.of(node), self.now())));
                 let Some(next) = page.next else { break };
                 paging.after = Some(next);

@@ -21,12 +21,7 @@ impl App {
         let account = own(caller.changes()?);
         let paging = read::paging(query.after.as_deref(), query.limit)?;
         let tx = self.store.read().await?;
-        let filter = TokenFilter {
-            account,
-            session: Some(false),
-            valid_at: Some(self.now()),
-            ..TokenFilter::default()
-        };
+        let filter = TokenFilter { account, session: Some(false), valid_at: Some(self.now()) };
         Ok(read::page(tx.tokens(&filter, &paging).await?, |token| view::token(&token)))
     }
 

@@ -36,21 +36,19 @@ use limiter_domain::Revision;
 use sea_orm::{AccessMode, DbBackend, IsolationLevel, TransactionOptions, TransactionTrait};
 use tokio::sync::watch;
 
-pub use account::AccountFilter;
 pub use carried::Carried;
 pub use error::{Constraint, StoreError};
-pub use event::{EventFilter, EventOrder};
+pub use event::EventFilter;
 pub use idempotency::IdempotencyRecord;
 pub use instance::InstanceFilter;
 pub use network::NetworkFilter;
 pub use news::Touched;
-pub use node::{Ack, NodeFilter, Seen};
+pub use node::{Ack, Seen};
 pub use page::{Cursor, CursorError, PAGE_MAX, Page, Paging};
 pub use plan::PlanFilter;
 pub use rule::RuleFilter;
 pub use token::TokenFilter;
 pub use tx::{Read, Tx, Write};
-pub use user::UserFilter;
 
 use changes::Changes;
 use engine::{Connections, Location, not_begun};

@@ -138,9 +138,6 @@ impl NetworkFilter {
             .apply_if(self.region.as_deref(), |query, region| query.filter(Column::Region.eq(region)))
             .apply_if(self.zone.as_deref(), |query, zone| query.filter(Column::Zone.eq(zone)))
             .apply_if(self.status, |query, status| query.filter(Column::Status.eq(status.code())))
-            .apply_if(self.without_plan.then_some(()), |query, ()| {
-                query.filter(Column::Id.not_in_subquery(plan::networks_held()))
-            })
             .apply_if(self.name_contains.as_deref(), |query, part| {
                 query.filter(value::contains(Column::Name, part))
             })

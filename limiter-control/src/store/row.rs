@@ -213,6 +213,15 @@ impl Write {
         Ok(self.remove_rows(E::delete_many().filter(E::ID.eq(id))).await? > 0)
     }
 
+    /// Removes the rows of many keys; gives the number of those that were there.
+    pub(super) async fn remove_all<E: Aged>(&self, ids: &[&str]) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        for ids in ids.chunks(ASKED_MAX) {
+            removed += self.remove_rows(E::delete_many().filter(E::ID.is_in(ids.iter().copied()))).await?;
+        }
+        Ok(removed)
+    }
+
     /// Removes rows; gives their number.
     pub(super) async fn remove_rows<E: EntityTrait>(&self, which: DeleteMany<E>) -> Result<u64, StoreError> {
         Ok(self.checked(which.exec(self.connection()).await)?.rows_affected)

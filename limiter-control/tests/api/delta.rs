@@ -15,7 +15,7 @@ use crate::world::{Answer, World};
 type Happening = (u8, u8, u8);
 
 /// Kinds of happenings.
-const KINDS: u8 = 26;
+const KINDS: u8 = 28;
 
 /// A node whose agent asks now and then.
 struct Agent {
@@ -242,7 +242,23 @@ impl Play {
                 self.try_to("PATCH", format!("/nodes/{node}"), changes[usize::from(b) % 6].clone()).await;
             }
             24 => self.world.pass(SignedDuration::from_mins(i64::from(b))).await,
-            _ => self.world.pass(SignedDuration::from_hours(i64::from(a) * 2)).await,
+            25 => self.world.pass(SignedDuration::from_hours(i64::from(a) * 2)).await,
+            _ => {
+                let rules = (0..a % 4).map(|number| {
+                    json!({"name": format!("r{number}"), "up": format!("{} Mbps", b % 50 + 2), "down": "9 Mbps"})
+                });
+                let instances = (0..b % 6).map(|number| {
+                    let rule = if a % 4 == 0 { Value::Null } else { json!(format!("r{}", number % (a % 4))) };
+                    json!({"name": format!("i{number}"), "addresses": [format!("172.16.0.{}", number + 1)], "rule": rule})
+                });
+                let network = json!({
+                    "name": "set", "prefixes": ["172.16.0.0/24"],
+                    "plan": {"pay": "pay_as_you_go", "peak": format!("{} Mbps", a % 3 * 50 + 50)},
+                    "rules": rules.collect::<Vec<_>>(), "instances": instances.collect::<Vec<_>>(),
+                });
+                let apply = json!({"account": "acme", "prune": a % 2 == 0, "setup": {"networks": [network]}});
+                self.try_to("POST", "/apply".to_owned(), apply).await;
+            }
         }
         Some(())
     }

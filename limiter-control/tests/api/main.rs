@@ -7,5 +7,6 @@ mod life;
 mod lists;
 mod matrix;
 mod rights;
+mod setup_changes;
 mod setups;
 mod world;
