@@ -277,7 +277,7 @@ fn what_the_control_plane_cannot_be_told_is_shown_until_it_can() {
 #[test]
 fn another_incarnation_replaces_everything_and_an_old_revision_nothing() {
     let topology = Topology::new(&[1]);
-    let control = FakeControl::start(&topology.node);
+    let mut control = FakeControl::start(&topology.node);
     let agent = settled(&topology, &control);
     control.publish("a", 9, state(30));
     wait_for_limit(&agent, 30);
@@ -293,6 +293,22 @@ fn another_incarnation_replaces_everything_and_an_old_revision_nothing() {
     }
     control.publish("b", 3, state(60));
     wait_for_limit(&agent, 60);
+    // One that is there after a time without contact, when what was in force before is said again.
+    control.stop();
+    wait_for_status(&agent, &["no contact"]);
+    control.publish("c", 1, state(70));
+    control.forget();
+    control.resume();
+    control.wait_for(|ack| ack.incarnation == "c" && ack.in_force_revision == 1);
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(limit_mbps(&maps), Some(70));
+    let (_, status) = agent.ask(&["status"]);
+    assert!(
+        !status.contains("no contact") && !agent.log().contains("is ignored"),
+        "{status}\n{}",
+        agent.log()
+    );
+    assert!(!status.contains("does not know what is in force"), "{status}");
 }
 
 /// Bytes of an answer with this status and body, which is announced with `length`.
