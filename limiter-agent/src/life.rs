@@ -84,7 +84,8 @@ impl Life {
     pub(crate) async fn begin(place: &Place) -> Result<(Self, Option<Refused>), Refused> {
         if place.has_received_nothing() {
             let (life, _) = Box::pin(Self::from(place, &place.applied())).await?;
-            return Ok((life, None));
+            let forgotten = state::forget_refusal(place).context("forgetting what was refused before");
+            return Ok((life, forgotten.err().map(|error| Refused::new(None, error))));
         }
         match Box::pin(Self::from(place, &place.state_file)).await {
             Ok((life, source)) => match source.note_applied(place) {
@@ -197,6 +198,12 @@ impl Life {
         let (networks, instances) = (self.desired.networks.len(), self.desired.instances.len());
         let revision = self.desired.origin.as_ref().map(|origin| origin.revision);
         tracing::info!(networks, instances, revision, "in force");
+        self.notify_ready();
+    }
+
+    /// Says so to the service manager alone.
+    pub(crate) fn notify_ready(&self) {
+        let (networks, instances) = (self.desired.networks.len(), self.desired.instances.len());
         let status = format!("{networks} networks and {instances} instances in force");
         let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
     }

@@ -77,7 +77,7 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
         tokio::select! {
             () = watchdog.sign() => continue,
             // Whoever asks wants to be told again.
-            _ = hangup.recv() => said = None,
+            _ = hangup.recv() => said = said.map(|_| String::new()),
             _ = timer.tick() => {}
             () = file_watch.changed() => {}
             () = life.next_end() => {}
@@ -175,6 +175,10 @@ fn tell(
         }
         state::note_refused(place, sentence);
         let _ = sd_notify::notify(&[NotifyState::Status(sentence)]);
+    }
+    if sentence.is_none() && said.is_some() {
+        tracing::info!("nothing is refused any more");
+        life.notify_ready();
     }
     *said = sentence;
     if let Some(link) = link {

@@ -148,7 +148,11 @@ fn a_node_that_received_nothing_yet_goes_on_without_complaint() {
     control.stop();
     let own = "version: 1\nnetworks: [{name: office, prefixes: [10.10.0.0/24], up: 7Mbps}]\n";
     let mut agent = Agent::start(&topology.node, own);
+    agent.write_state("nonsense");
+    wait_for_status(&agent, &["is refused"]);
     agent.kill();
+    // What was refused of the file is nobody's business any more.
+    let noise = agent.log().matches("refused,").count();
     agent.follow(&control.url(), TOKEN);
     agent.launch();
     assert_eq!(limit_of(&agent), Some(7), "what was last in force stays");
@@ -160,7 +164,7 @@ fn a_node_that_received_nothing_yet_goes_on_without_complaint() {
     wait_for_status(&agent, &["none of it in force", "no contact: http://127.0.0.1"]);
     let (_, status) = agent.ask(&["status"]);
     let log = agent.log();
-    assert!(!status.contains("refused,") && !log.contains("refused,"), "{status}\n{log}");
+    assert!(!status.contains("refused,") && log.matches("refused,").count() == noise, "{status}\n{log}");
     assert_eq!(log.matches("nothing received yet").count(), 1, "{log}");
     control.publish("a", 1, state(20));
     control.resume();
@@ -273,7 +277,7 @@ fn what_the_control_plane_cannot_be_told_is_shown_until_it_can() {
 #[test]
 fn another_incarnation_replaces_everything_and_an_old_revision_nothing() {
     let topology = Topology::new(&[1]);
-    let control = FakeControl::start(&topology.node);
+    let mut control = FakeControl::start(&topology.node);
     let agent = settled(&topology, &control);
     control.publish("a", 9, state(30));
     wait_for_limit(&agent, 30);
@@ -289,6 +293,22 @@ fn another_incarnation_replaces_everything_and_an_old_revision_nothing() {
     }
     control.publish("b", 3, state(60));
     wait_for_limit(&agent, 60);
+    // One that is there after a time without contact, when what was in force before is said again.
+    control.stop();
+    wait_for_status(&agent, &["no contact"]);
+    control.publish("c", 1, state(70));
+    control.forget();
+    control.resume();
+    control.wait_for(|ack| ack.incarnation == "c" && ack.in_force_revision == 1);
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(limit_mbps(&maps), Some(70));
+    let (_, status) = agent.ask(&["status"]);
+    assert!(
+        !status.contains("no contact") && !agent.log().contains("is ignored"),
+        "{status}\n{}",
+        agent.log()
+    );
+    assert!(!status.contains("does not know what is in force"), "{status}");
 }
 
 /// Bytes of an answer with this status and body, which is announced with `length`.
@@ -432,12 +452,14 @@ fn the_control_plane_owns_the_state_until_a_file_does_again() {
     assert!(is_bypassed(&agent));
     assert!(agent.ask(&["bypass", "off"]).0 && !is_bypassed(&agent));
 
+    assert!(agent.ask(&["bypass", "on"]).0 && is_bypassed(&agent));
     agent.kill();
     agent.unfollow();
     agent.write_state("version: 1\nnetworks: [{name: office, prefixes: [10.10.0.0/24], up: 7Mbps}]\n");
     agent.launch();
     assert_eq!(limit_of(&agent), Some(7));
     assert!(!received.exists() && !agent.ask(&["status"]).1.contains("state from"));
+    assert!(!is_bypassed(&agent) && agent.log().contains("the bypass of this node ends"), "{}", agent.log());
     let (done, text) = agent.ask(&["network", "set", "office", "--up", "8Mbps"]);
     assert!(done, "{text}");
     wait_for_limit(&agent, 8);

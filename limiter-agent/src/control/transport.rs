@@ -15,7 +15,7 @@ use super::error::LinkError;
 use crate::desired::{FILE_MAX_BYTES, OriginSpec};
 use crate::line;
 
-/// How long an answer may take beyond that, and how long each further piece of it.
+/// How long an answer may take beyond the wait it was asked for, and how long each further piece of it.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a whole answer may take, from its first piece.
 const ANSWER: Duration = Duration::from_mins(5);
