@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use limiter_api::views::NodeInterface;
 use limiter_state::Rate;
 
-use super::{WaitArgs, value};
+use super::{IfVersion, WaitArgs, value};
 
 /// `on` or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -83,11 +83,15 @@ pub(crate) enum NetworkCommand {
         default_rule: Option<String>,
         #[command(flatten)]
         policy: NetworkPolicy,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Delete a network
     Delete {
         /// Id or name
         network: String,
+        #[command(flatten)]
+        version: IfVersion,
     },
 }
 
@@ -156,12 +160,16 @@ pub(crate) enum InstanceCommand {
         /// Internet access
         #[arg(long, value_parser = ["allow", "deny"])]
         internet: Option<String>,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Delete instances
     Delete {
         /// NETWORK/NAME, unique names, or ids
         #[arg(required = true)]
         instances: Vec<String>,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Make or change the instances of a CSV file, all or none
     Import(Import),
@@ -218,21 +226,29 @@ pub(crate) enum NodeCommand {
         /// All its interfaces, one an argument
         #[arg(long = "interface", value_parser = value::interface)]
         interfaces: Vec<NodeInterface>,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Delete a node
     Delete {
         /// Id or name
         node: String,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Declare a node dead, so that nothing waits for it
     Fence {
         /// Id or name
         node: String,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Take a fenced node back
     Unfence {
         /// Id or name
         node: String,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Let everything pass, unlimited and unmetered
     Bypass {
@@ -240,5 +256,7 @@ pub(crate) enum NodeCommand {
         node: String,
         /// On or off
         switch: Switch,
+        #[command(flatten)]
+        version: IfVersion,
     },
 }
