@@ -8,9 +8,9 @@ use super::transport::{Call, LONG_TIMEOUT, Transport};
 use super::{ClientError, Endpoint};
 use crate::params::{
     AccountChange, Associate, AutoRenew, Bindings, DeleteRules, End, EventQuery, InstanceChange,
-    InstanceQuery, NetworkChange, NetworkQuery, NewAccount, NewInstance, NewNetwork, NewNode, NewPlan,
-    NewRule, NewToken, NewUser, NodeChange, Paging, PlanQuery, Renew, Resize, RuleChange, RuleQuery, SignIn,
-    UserChange,
+    InstanceQuery, MoveInstance, NetworkChange, NetworkQuery, NewAccount, NewInstance, NewNetwork, NewNode,
+    NewPlan, NewRule, NewToken, NewUser, NodeChange, Paging, PlanQuery, Renew, Resize, RuleChange, RuleQuery,
+    SignIn, UserChange,
 };
 use crate::setup::{Applied, Apply, Setup};
 use crate::views::{
@@ -243,6 +243,11 @@ impl Client {
     /// Changes an instance.
     pub async fn update_instance(&self, id: &str, change: &InstanceChange) -> Answer<Instance> {
         self.patch(&["instances", id], change).await
+    }
+
+    /// Moves an instance to another network of its account.
+    pub async fn move_instance(&self, id: &str, to: &MoveInstance) -> Answer<Instance> {
+        self.post(&["instances", id, "move"], to).await
     }
 
     /// Deletes an instance.

@@ -78,6 +78,12 @@ pub(crate) enum NetworkCommand {
         /// Its basic rate; operators only
         #[arg(long, value_parser = value::rate, value_name = "RATE")]
         basic: Option<Rate>,
+        /// All nodes that carry it, by ids or names; operators only
+        #[arg(long, value_delimiter = ',', value_name = "NODES", conflicts_with = "all_nodes")]
+        nodes: Vec<String>,
+        /// Every node of its region that serves its zone carries it; operators only
+        #[arg(long)]
+        all_nodes: bool,
         /// Rule of instances without one, as PLAN/NAME or id, or `none`
         #[arg(long, value_name = "RULE")]
         default_rule: Option<String>,
@@ -160,6 +166,19 @@ pub(crate) enum InstanceCommand {
         /// Internet access
         #[arg(long, value_parser = ["allow", "deny"])]
         internet: Option<String>,
+        #[command(flatten)]
+        version: IfVersion,
+    },
+    /// Move an instance to another network of its account; it leaves its rule
+    Move {
+        /// NETWORK/NAME, a unique name, or id
+        instance: String,
+        /// The network it goes to, by id or name
+        #[arg(long, value_name = "NETWORK")]
+        to: String,
+        /// All addresses and prefixes it owns there, one an argument [default: those it has]
+        #[arg(long = "address", value_parser = value::address)]
+        addresses: Vec<String>,
         #[command(flatten)]
         version: IfVersion,
     },

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use limiter_api::client::all_pages;
-use limiter_api::params::{InstanceChange, InstanceQuery, NewInstance, RuleQuery};
+use limiter_api::params::{InstanceChange, InstanceQuery, MoveInstance, NewInstance, RuleQuery};
 use limiter_api::setup::{Apply, Setup, SetupInstance, SetupNetwork, SetupRule};
 use limiter_api::views::{Instance, Network, Rule};
 use limiter_state::Rate;
@@ -48,6 +48,15 @@ pub(super) async fn run(session: &Session, command: InstanceCommand) -> Result<(
             let instance = session.find().instance(&instance).await?;
             let change = InstanceChange { name, addresses: given(addresses), internet };
             session.output.one(&session.client_at(&version).update_instance(&instance.id, &change).await?)
+        }
+        InstanceCommand::Move { instance, to, addresses, version } => {
+            let instance = session.find().instance(&instance).await?;
+            let to = session.find().network(&to).await?;
+            if instance.rule.is_some() {
+                session.confirm.ask(&confirm::move_instance(&instance, &to))?;
+            }
+            let moved = MoveInstance { network: to.id, addresses: given(addresses) };
+            session.output.one(&session.client_at(&version).move_instance(&instance.id, &moved).await?)
         }
         InstanceCommand::Delete { instances, version } => delete(session, &instances, &version).await,
         InstanceCommand::Import(import) => run_import(session, import).await,

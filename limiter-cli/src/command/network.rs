@@ -39,11 +39,22 @@ pub(super) async fn run(session: &Session, command: NetworkCommand) -> Result<()
             };
             session.output.one(&client.create_network(&new).await?)
         }
-        NetworkCommand::Update { network, name, prefixes, basic, default_rule, policy, version } => {
+        NetworkCommand::Update {
+            network,
+            name,
+            prefixes,
+            basic,
+            nodes,
+            all_nodes,
+            default_rule,
+            policy,
+            version,
+        } => {
             let is_policy =
                 policy.internet.is_some() || policy.unknown_sources.is_some() || policy.observe.is_some();
             let is_place = !prefixes.is_empty() || basic.is_some() || default_rule.is_some();
-            something(name.is_some() || is_place || is_policy)?;
+            let nodes = given(nodes).map(Some).or(all_nodes.then_some(None));
+            something(name.is_some() || is_place || is_policy || nodes.is_some())?;
             let network = session.find().network(&network).await?;
             let default_rule = match default_rule.as_deref() {
                 None => None,
@@ -54,6 +65,7 @@ pub(super) async fn run(session: &Session, command: NetworkCommand) -> Result<()
                 name,
                 prefixes: given(prefixes),
                 basic_bps: basic.map(limiter_state::Rate::bps),
+                nodes,
                 internet: policy.internet,
                 unknown_sources: policy.unknown_sources,
                 observe: policy.observe.map(|switch| switch == Switch::On),
