@@ -174,7 +174,7 @@ fn an_end_waits_for_a_node_that_its_network_was_taken_from() {
     assert!(!waits(&one, unasked), "it was never told of the plan");
     // Nor is it deleted before.
     assert_eq!(
-        delete_node(&dropped, &[one.clone()], start()).map_err(|refusal| refusal.code),
+        delete_node(&dropped, std::slice::from_ref(&one), start()).map_err(|refusal| refusal.code),
         Err(Code::NodeInUse)
     );
     let known = Node { acked_revision: MADE + 5, ..dropped };
