@@ -71,6 +71,7 @@ kinds! {
     NetworkDeleted = "network.deleted",
     InstanceCreated = "instance.created",
     InstanceUpdated = "instance.updated",
+    InstanceMoved = "instance.moved",
     InstanceDeleted = "instance.deleted",
     PlanCreated = "plan.created",
     PlanInUse = "plan.in_use",

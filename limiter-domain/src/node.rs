@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use limiter_state::{Mode, Pattern, Policy};
 
-use crate::acknowledge::{carries, has_asked, is_behind};
+use crate::acknowledge::{carries, has_asked, is_behind, may_be_dropped};
 use crate::claims::at_most;
 use crate::{Change, Code, EventKind, Happening, Network, NodeId, Refusal, Revision, text};
 
@@ -171,14 +171,14 @@ pub fn set_fenced(node: &Node, fenced: bool, now: Timestamp, revision: Revision)
 }
 
 /// What deleting a node writes. Refused with `NodeInUse` while one of `networks` names it, and, unless it
-/// is fenced, while it carries one or has not acknowledged its last change.
+/// is fenced, while it carries one, or has not acknowledged its last change or one that took a network away.
 pub fn delete(node: &Node, networks: &[Network], now: Timestamp) -> Result<Vec<Happening>, Refusal> {
     let names = |network: &&Network| network.nodes.as_ref().is_some_and(|nodes| nodes.contains(&node.id));
     let refuse = |message| Err(Refusal::new(Code::NodeInUse, message));
     if let Some(network) = networks.iter().find(names) {
         let network = &network.id;
         return refuse(format!(
-            "network {network} names node {} among its nodes; delete that network first",
+            "network {network} names node {} among its nodes; name others for that network first",
             node.id
         ));
     }
@@ -189,9 +189,10 @@ pub fn delete(node: &Node, networks: &[Network], now: Timestamp) -> Result<Vec<H
             node.id
         ));
     }
-    if has_asked(node) && is_behind(node) && !node.fenced {
+    let is_late = is_behind(node) || networks.iter().any(|network| may_be_dropped(node, network));
+    if has_asked(node) && is_late && !node.fenced {
         return refuse(format!(
-            "node {} has not acknowledged its last change; wait until it has, or fence it once it is off",
+            "node {} has not acknowledged the last change; wait until it has, or fence it once it is off",
             node.id
         ));
     }

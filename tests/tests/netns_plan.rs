@@ -204,7 +204,7 @@ fn a_rule_holds_its_instances_and_nobody_else() {
     held("not bound, up", up_bps(&topology, free, 40_000_000), 20);
     let id = rule.id.as_str();
     let change = RuleChange { name: None, up_bps: Some(4_000_000), down_bps: None };
-    bed.control.must(async |client| client.update_rule(id, &change, None).await);
+    bed.control.must(async |client| client.update_rule(id, &change).await);
     bed.settle();
     held("changed, up", up_bps(&topology, bound, 10_000_000), 4);
     let other = Bindings { bind: vec![instances[1].clone()], unbind: vec![instances[0].clone()] };
@@ -265,7 +265,7 @@ fn public_access_control_is_untouched_by_plans() {
     let (network, _) = bed.network(&topology, 0);
     let instance = topology.instance(0, 0);
     let deny = NetworkChange { internet: Some("deny".to_owned()), ..NetworkChange::default() };
-    bed.control.must(async |client| client.update_network(&network, &deny, None).await);
+    bed.control.must(async |client| client.update_network(&network, &deny).await);
     bed.settle();
     assert_eq!(reaches_bytes(&topology, instance), 0);
     let plan = bed.plan(10, &network);
@@ -276,7 +276,7 @@ fn public_access_control_is_untouched_by_plans() {
     let shown = bed.control.must(async |client| client.network(&network).await);
     assert_eq!(shown.internet, "deny");
     let allow = NetworkChange { internet: Some("allow".to_owned()), ..NetworkChange::default() };
-    bed.control.must(async |client| client.update_network(&network, &allow, None).await);
+    bed.control.must(async |client| client.update_network(&network, &allow).await);
     bed.settle();
     assert!(reaches_bytes(&topology, instance) > 50_000);
 }

@@ -67,6 +67,34 @@ fn lists_are_filtered() {
 }
 
 #[test]
+fn an_instance_moves_and_a_network_changes_its_nodes() {
+    let server = Server::tcp();
+    {
+        let mut world = server.world.lock();
+        world.networks = vec![network(1), network(2)];
+        world.instances = vec![instance(1), Instance { rule: Some("rule-1".into()), ..instance(2) }];
+        world.instances[0].rule = None;
+    }
+    let person = operator(&server);
+    let moved = person.run("instance move ins-1 --to office-2 --address 10.2.0.9 -o json").code(0);
+    assert_eq!(
+        (&moved.json()["network"], &moved.json()["addresses"][0]),
+        (&"net-2".into(), &"10.2.0.9".into())
+    );
+    let asked = person.run("instance move ins-2 --to office-2").code(2);
+    assert!(asked.err.contains("leaves its rule") && asked.err.contains("--yes"), "{asked:?}");
+    person.run("instance move ins-2 --to office-2 --yes").code(0);
+    assert!(server.world.called("POST /v1/instances/ins-2/move"));
+
+    let changed = person.run("network update office-1 --nodes edge-1,edge-2 -o json").code(0);
+    assert_eq!(changed.json()["nodes"], serde_json::json!(["edge-1", "edge-2"]));
+    let changed = person.run("network update office-1 --all-nodes -o json").code(0);
+    assert_eq!(changed.json()["nodes"], serde_json::Value::Null);
+    person.run("network update office-1 --all-nodes --nodes edge-1").code(2);
+    person.run("network update office-1").code(2);
+}
+
+#[test]
 fn an_empty_list_teaches_the_next_step() {
     let server = Server::tcp();
     let person = operator(&server);

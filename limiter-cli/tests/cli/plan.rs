@@ -134,6 +134,25 @@ fn nothing_is_taken_back_without_a_yes() {
 }
 
 #[test]
+fn a_change_names_the_version_it_is_of() {
+    let server = with_network();
+    server.world.lock().plans.insert("plan-1".into(), plan("plan-1"));
+    let person = operator(&server);
+    let named =
+        || server.world.lock().headers.get("if-match").map(|value| value.to_str().expect("text").to_owned());
+    person.run("plan resize plan-1 --peak 50Mbps --no-wait --if-version 3").code(0);
+    assert_eq!(named().as_deref(), Some("\"3\""));
+    person.run("plan resize plan-1 --peak 60Mbps --no-wait").code(0);
+    assert_eq!(named(), None);
+    let shown = person.run("network show office-1").code(0).out;
+    assert!(shown.lines().any(|line| line.starts_with("version") && line.ends_with(" 1")), "{shown}");
+    person.run("network delete office-1 --yes --if-version 4").code(0);
+    assert_eq!(named().as_deref(), Some("\"4\""));
+    let ended = person.run("instance delete a b --yes --if-version 4").code(2);
+    assert!(ended.err.contains("one at a time"), "{ended:?}");
+}
+
+#[test]
 fn each_plan_has_its_outcome_and_one_refusal_decides() {
     let server = with_network();
     {

@@ -12,7 +12,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use limiter_api::Problem;
 use limiter_api::params::{
-    Associate, End, InstanceQuery, NetworkQuery, NewNetwork, NewPlan, PlanQuery, Resize, RuleQuery, SignIn,
+    Associate, End, InstanceQuery, MoveInstance, NetworkChange, NetworkQuery, NewNetwork, NewPlan, PlanQuery,
+    Resize, RuleQuery, SignIn,
 };
 use limiter_api::setup::{Applied, Apply, Setup, SetupChange};
 use limiter_api::views::{
@@ -203,9 +204,10 @@ fn router(world: World, with_token: bool) -> Router {
         .route("/me", get(me))
         .route("/status", get(status))
         .route("/networks", get(networks).post(create_network))
-        .route("/networks/{id}", get(one_network).delete(delete_network))
+        .route("/networks/{id}", get(one_network).patch(change_network).delete(delete_network))
         .route("/instances", get(instances))
-        .route("/instances/{id}", get(async || not_found()))
+        .route("/instances/{id}", get(one_instance))
+        .route("/instances/{id}/move", post(move_instance))
         .route("/rules", get(rules))
         .route("/rules/{id}", get(one_rule))
         .route("/plans", get(plans).post(create_plan))
@@ -316,6 +318,41 @@ async fn create_network(State(world): State<World>, Json(new): Json<NewNetwork>)
     made.prefixes = new.prefixes;
     world.networks.push(made.clone());
     (StatusCode::CREATED, Json(made)).into_response()
+}
+
+async fn change_network(
+    State(world): State<World>,
+    Path(id): Path<String>,
+    Json(change): Json<NetworkChange>,
+) -> Response {
+    let mut world = world.lock();
+    let Some(network) = world.networks.iter_mut().find(|network| network.id == id) else {
+        return not_found();
+    };
+    if let Some(nodes) = change.nodes {
+        network.nodes = nodes;
+    }
+    Json(network.clone()).into_response()
+}
+
+async fn one_instance(State(world): State<World>, Path(id): Path<String>) -> Response {
+    let found = world.lock().instances.iter().find(|one| one.id == id).cloned();
+    found.map_or_else(not_found, |one| Json(one).into_response())
+}
+
+async fn move_instance(
+    State(world): State<World>,
+    Path(id): Path<String>,
+    Json(to): Json<MoveInstance>,
+) -> Response {
+    let mut world = world.lock();
+    let Some(one) = world.instances.iter_mut().find(|one| one.id == id) else { return not_found() };
+    one.network = to.network;
+    one.rule = None;
+    if let Some(addresses) = to.addresses {
+        one.addresses = addresses;
+    }
+    Json(one.clone()).into_response()
 }
 
 async fn delete_network(State(world): State<World>, Path(id): Path<String>) -> Response {

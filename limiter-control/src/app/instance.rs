@@ -1,13 +1,13 @@
 //! Instances.
 
-use limiter_api::params::{InstanceChange, InstanceQuery, NewInstance};
+use limiter_api::params::{InstanceChange, InstanceQuery, MoveInstance, NewInstance};
 use limiter_api::views;
 use limiter_domain::claims::Claims;
 use limiter_domain::{Instance, InstanceId, Network, instance};
 
 use super::change::{Begun, Call, Change};
 use super::network::access;
-use super::{App, AppError, Caller, read, view};
+use super::{App, AppError, Caller, Reach, read, view};
 use crate::store::{InstanceFilter, Tx};
 
 impl App {
@@ -84,6 +84,37 @@ impl App {
         change.finish(view::instance(&instance)).await
     }
 
+    /// Moves an instance to another network of its account.
+    pub async fn move_instance(
+        &self,
+        call: &Call,
+        id: &str,
+        input: MoveInstance,
+    ) -> Result<views::Instance, AppError> {
+        let reach = call.caller.changes()?;
+        let mut change = match self.begin(call).await? {
+            Begun::New(change) => change,
+            Begun::Again(answer) => return Ok(answer),
+        };
+        let before = read::instance(&change.tx, &reach, id).await?;
+        call.check_version(before.version)?;
+        let own = Reach::Account(before.account.clone());
+        let from = read::network(&change.tx, &own, before.network.as_str()).await?;
+        let to =
+            read::network(&change.tx, &own, &input.network).await.map_err(|error| at(error, "network"))?;
+        let facts = instance::Facts {
+            network: &to,
+            claims: &claims(&change.tx, &to).await?,
+            name_taken: change.tx.instance_by_name(&to.id, &before.name).await?.is_some(),
+            external_id_taken: false,
+        };
+        let (now, revision) = (change.now, change.revision());
+        let made = instance::relocate(&before, input.addresses.as_deref(), facts, now, revision)?;
+        change.tx.touch_region(&from.region).await?;
+        let instance = put(&mut change, &to, made).await?;
+        change.finish(view::instance(&instance)).await
+    }
+
     /// Deletes an instance, and its binding with it.
     pub async fn remove_instance(&self, call: &Call, id: &str) -> Result<(), AppError> {
         let reach = call.caller.changes()?;
@@ -95,6 +126,14 @@ impl App {
         call.check_version(instance.version)?;
         remove(&mut change, &instance).await?;
         change.finish(()).await
+    }
+}
+
+/// The error as one of an input field.
+fn at(error: AppError, field: &str) -> AppError {
+    match error {
+        AppError::Refused(refusal) => AppError::Refused(refusal.at(field)),
+        other => other,
     }
 }
 

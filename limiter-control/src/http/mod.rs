@@ -112,6 +112,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(networks::show, networks::change, networks::remove))
         .routes(routes!(instances::list, instances::create))
         .routes(routes!(instances::show, instances::change, instances::remove))
+        .routes(routes!(instances::relocate))
         .routes(routes!(plans::list, plans::create))
         .routes(routes!(plans::show))
         .routes(routes!(plans::associate))

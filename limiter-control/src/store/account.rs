@@ -68,6 +68,12 @@ impl Tx {
         self.one(Entity::find_by_id(id.as_str())).await
     }
 
+    /// Those of `ids` that are there, in no order.
+    pub async fn accounts_by_id(&self, ids: &[AccountId]) -> Result<Vec<Account>, StoreError> {
+        let ids: Vec<_> = ids.iter().map(AccountId::as_str).collect();
+        self.all_of(Entity::find(), Column::Id, &ids).await
+    }
+
     /// The account of this name.
     pub async fn account_by_name(&self, name: &str) -> Result<Option<Account>, StoreError> {
         self.one(Entity::find().filter(Column::Name.eq(name))).await

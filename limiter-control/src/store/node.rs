@@ -198,6 +198,12 @@ impl Tx {
         self.one(Entity::find_by_id(id.as_str())).await
     }
 
+    /// Those of `ids` that are there, in no order.
+    pub async fn nodes_by_id(&self, ids: &[NodeId]) -> Result<Vec<Node>, StoreError> {
+        let ids: Vec<_> = ids.iter().map(NodeId::as_str).collect();
+        self.all_of(Entity::find(), Column::Id, &ids).await
+    }
+
     /// The node of this name.
     pub async fn node_by_name(&self, name: &str) -> Result<Option<Node>, StoreError> {
         self.one(Entity::find().filter(Column::Name.eq(name))).await

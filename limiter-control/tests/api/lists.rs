@@ -149,6 +149,19 @@ async fn at_most_twenty_subscriptions_end_in_one_call() {
 }
 
 #[tokio::test]
+async fn tokens_name_their_account_and_node() {
+    let world = World::new().await;
+    let page = world.get("/tokens", None).await.good();
+    let names = |one: &Value| (one["account_name"].clone(), one["node_name"].clone());
+    let found: Vec<_> = page.body["items"].as_array().expect("items").iter().map(names).collect();
+    let expected =
+        [(json!("acme"), Value::Null), (json!("other"), Value::Null), (Value::Null, json!("edge-1"))];
+    for one in &expected {
+        assert!(found.contains(one), "{one:?} is not in {found:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_renamed_account_is_noted() {
     let world = World::new().await;
     let path = format!("/accounts/{}", world.acme.0);

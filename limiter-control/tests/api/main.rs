@@ -6,6 +6,7 @@ mod input;
 mod life;
 mod lists;
 mod matrix;
+mod moves;
 mod rights;
 mod setup_changes;
 mod setups;

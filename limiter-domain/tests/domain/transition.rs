@@ -3,12 +3,14 @@
 use limiter_domain::acknowledge::{is_acknowledged, settle};
 use limiter_domain::association::{associate, dissociate};
 use limiter_domain::mode::mode;
+use limiter_domain::node::delete as delete_node;
 use limiter_domain::release::{Ending, delete, unsubscribe};
 use limiter_domain::renewal::{Renewal, renew};
 use limiter_domain::resize::{Resize, resize};
 use limiter_domain::schedule::{next_due, tick};
 use limiter_domain::{
-    Business, Duration, Network, NetworkKind, NetworkMode, Node, OperationKind, Plan, Settings, Status,
+    Business, Code, Duration, Network, NetworkKind, NetworkMode, Node, NodeId, OperationKind, Plan, Settings,
+    Status,
 };
 
 use crate::fixture::{
@@ -153,6 +155,30 @@ fn an_end_waits_for_a_node_that_changed_away_and_for_none_that_never_asked() {
     let unasked = Node { acked_revision: 0, seen_at: None, ..node() };
     assert!(!waits(unasked.clone()), "it was never told of the plan");
     assert!(waits(Node { seen_at: Some(start()), ..unasked }));
+}
+
+#[test]
+fn an_end_waits_for_a_node_that_its_network_was_taken_from() {
+    let step = dissociate(&in_use(&month()), after(1), MADE + 7).expect("a plan with a network");
+    let one = Network { nodes: Some(vec![NodeId::of_random(9)]), revision: MADE + 5, ..network(1) };
+    let waits = |network: &Network, node: Node| !is_acknowledged(&step.plan, Some(network), &[node]);
+    let dropped = Node { acked_revision: MADE + 4, ..node() };
+    assert!(waits(&one, dropped.clone()), "it may still enforce the plan");
+    assert!(
+        !waits(&one, Node { acked_revision: MADE + 5, ..dropped.clone() }),
+        "it knows that it is not its any more"
+    );
+    assert!(!waits(&one, Node { fenced: true, ..dropped.clone() }));
+    assert!(!waits(&one, Node { interfaces: Vec::new(), ..dropped.clone() }), "it never had it");
+    let unasked = Node { acked_revision: 0, seen_at: None, ..dropped.clone() };
+    assert!(!waits(&one, unasked), "it was never told of the plan");
+    // Nor is it deleted before.
+    assert_eq!(
+        delete_node(&dropped, std::slice::from_ref(&one), start()).map_err(|refusal| refusal.code),
+        Err(Code::NodeInUse)
+    );
+    let known = Node { acked_revision: MADE + 5, ..dropped };
+    assert!(delete_node(&known, &[one], start()).is_ok());
 }
 
 #[test]
