@@ -17,22 +17,16 @@ pub fn has_node(network: &Network, nodes: &[Node]) -> bool {
 }
 
 /// True where every node that may still carry what `network` had before `generation` has let it go: those
-/// that carry it, those that changed and have not acknowledged that, and those that its own last change may
-/// have taken it from. Fenced nodes pass nothing, and a node that never asked was never told anything.
+/// that carry it, and those that changed and have not acknowledged that. Fenced nodes pass nothing, and a
+/// node that never asked was never told anything.
 pub fn let_go(network: &Network, nodes: &[Node], generation: Revision) -> bool {
     let may_hold = |node: &&Node| {
         node.region == network.region
             && !node.fenced
             && has_asked(node)
-            && (carries(node, network) || is_behind(node) || may_be_dropped(node, network))
+            && (carries(node, network) || is_behind(node))
     };
     nodes.iter().filter(may_hold).all(|node| node.acked_revision >= generation)
-}
-
-/// True for a node that serves the zone of `network`, is not among its nodes, and does not know that yet.
-pub(crate) fn may_be_dropped(node: &Node, network: &Network) -> bool {
-    let serves = node.interfaces.iter().any(|interface| interface.zone == network.zone);
-    serves && network.nodes.is_some() && node.acked_revision < network.revision
 }
 
 /// True for a node that may enforce something.

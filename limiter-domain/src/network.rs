@@ -260,6 +260,12 @@ pub fn delete(
     Ok(Change { value: next, reaches_nodes: true, events })
 }
 
+/// The nodes that lose a network by its change, as they become: each is to acknowledge that it let go.
+pub fn taken_from(before: &Network, after: &Network, nodes: &[Node], revision: Revision) -> Vec<Node> {
+    let loses = |node: &&Node| carries(node, before) && !carries(node, after);
+    nodes.iter().filter(loses).map(|node| Node { revision, ..node.clone() }).collect()
+}
+
 /// True for a deleted network that no node carries traffic of any more: it is to be forgotten.
 pub fn is_gone(network: &Network, nodes: &[Node]) -> bool {
     network.status == NetworkStatus::Deleting && let_go(network, nodes, network.revision)

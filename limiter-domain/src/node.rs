@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use limiter_state::{Mode, Pattern, Policy};
 
-use crate::acknowledge::{carries, has_asked, is_behind, may_be_dropped};
+use crate::acknowledge::{carries, has_asked, is_behind};
 use crate::claims::at_most;
 use crate::{Change, Code, EventKind, Happening, Network, NodeId, Refusal, Revision, text};
 
@@ -171,7 +171,7 @@ pub fn set_fenced(node: &Node, fenced: bool, now: Timestamp, revision: Revision)
 }
 
 /// What deleting a node writes. Refused with `NodeInUse` while one of `networks` names it, and, unless it
-/// is fenced, while it carries one, or has not acknowledged its last change or one that took a network away.
+/// is fenced, while it carries one or has not acknowledged its last change.
 pub fn delete(node: &Node, networks: &[Network], now: Timestamp) -> Result<Vec<Happening>, Refusal> {
     let names = |network: &&Network| network.nodes.as_ref().is_some_and(|nodes| nodes.contains(&node.id));
     let refuse = |message| Err(Refusal::new(Code::NodeInUse, message));
@@ -189,10 +189,9 @@ pub fn delete(node: &Node, networks: &[Network], now: Timestamp) -> Result<Vec<H
             node.id
         ));
     }
-    let is_late = is_behind(node) || networks.iter().any(|network| may_be_dropped(node, network));
-    if has_asked(node) && is_late && !node.fenced {
+    if has_asked(node) && is_behind(node) && !node.fenced {
         return refuse(format!(
-            "node {} has not acknowledged the last change; wait until it has, or fence it once it is off",
+            "node {} has not acknowledged its last change; wait until it has, or fence it once it is off",
             node.id
         ));
     }

@@ -99,7 +99,6 @@ impl App {
         let before = read::instance(&change.tx, &reach, id).await?;
         call.check_version(before.version)?;
         let own = Reach::Account(before.account.clone());
-        let from = read::network(&change.tx, &own, before.network.as_str()).await?;
         let to =
             read::network(&change.tx, &own, &input.network).await.map_err(|error| at(error, "network"))?;
         let facts = instance::Facts {
@@ -110,8 +109,9 @@ impl App {
         };
         let (now, revision) = (change.now, change.revision());
         let made = instance::relocate(&before, input.addresses.as_deref(), facts, now, revision)?;
-        change.tx.touch_region(&from.region).await?;
-        let instance = put(&mut change, &to, made).await?;
+        // What is left out of a network is told by telling the network.
+        change.rebuild(&before.network);
+        let instance = put(&mut change, made).await?;
         change.finish(view::instance(&instance)).await
     }
 

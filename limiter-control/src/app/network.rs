@@ -121,6 +121,10 @@ impl App {
         call.check_version(before.version)?;
         let network = self.alter_network(&mut change, &reach, &before, input).await?;
         if network.nodes != before.nodes {
+            let nodes = change.tx.nodes_of_region(&network.region).await?;
+            for node in network::taken_from(&before, &network, &nodes, change.revision()) {
+                change.tx.put_node(&node).await?;
+            }
             // What waited for a node that is no longer one of its own is over.
             self.settle(&mut change, &network.region).await?;
         }

@@ -157,6 +157,14 @@ impl Play {
                 self.try_to("PATCH", format!("/instances/{instance}"), change[usize::from(b) % 3].clone())
                     .await;
             }
+            7 if b % 2 == 0 => {
+                let (instance, network) = (self.some("instances", a).await?, self.some("networks", b).await?);
+                let shown = self.world.get(&format!("/networks/{network}"), None).await.good();
+                let prefix = shown.body["prefixes"][0].as_str().expect("a prefix").to_owned();
+                let address = prefix.replace("0/24", &format!("{}", a.max(1)));
+                let there = json!({"network": network, "addresses": [address]});
+                self.try_to("POST", format!("/instances/{instance}/move"), there).await;
+            }
             7 => {
                 let instance = self.some("instances", a).await?;
                 self.try_to("DELETE", format!("/instances/{instance}"), Value::Null).await;
@@ -221,8 +229,11 @@ impl Play {
                     json!({"name": format!("m{made}")}),
                     json!({"internet": "deny"}),
                     json!({"observe": true}),
+                    json!({"nodes": ["both"]}),
+                    json!({"nodes": ["here"]}),
+                    json!({"nodes": null}),
                 ];
-                self.try_to("PATCH", format!("/networks/{network}"), changes[usize::from(b) % 5].clone())
+                self.try_to("PATCH", format!("/networks/{network}"), changes[usize::from(b) % 8].clone())
                     .await;
             }
             22 => {

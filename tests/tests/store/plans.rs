@@ -183,7 +183,9 @@ async fn what_changed_for_a_node(place: &mut Place) {
             found.rules.iter().map(|it| it.id.to_string()).collect(),
             found.instances.iter().map(|it| it.id.to_string()).collect(),
         ];
-        ids.iter_mut().for_each(|ids| ids.sort());
+        for ids in &mut ids {
+            ids.sort();
+        }
         ids
     };
     assert_eq!(changed(before).await, [const { Vec::<String>::new() }; 4]);
