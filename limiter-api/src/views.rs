@@ -133,7 +133,7 @@ pub struct Node {
     pub bypass: bool,
     /// The revision in force on it.
     pub acked_revision: u64,
-    /// The revision that it is to have.
+    /// The last revision that concerns it: it has everything where `acked_revision` is no lower.
     pub wanted_revision: u64,
     /// When it acknowledged last.
     pub acked_at: Option<Timestamp>,

@@ -211,7 +211,7 @@ impl View for Node {
             ("id", self.id.clone()),
             ("region", self.region.clone()),
             ("state", state(self)),
-            ("revision", format!("{} of {}", self.acked_revision, self.wanted_revision)),
+            ("in force", format!("revision {}, needs {}", self.acked_revision, self.wanted_revision)),
             ("problem", some(self.problem.as_deref())),
             ("acknowledged", some_moment(self.acked_at, zone)),
             ("last seen", some_moment(self.seen_at, zone)),
