@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use limiter_state::address::show;
 use limiter_state::{
-    Access, InstanceSpec, InterfaceSpec, NetworkSpec, NodeState, OriginSpec, Rate, RuleSpec, UntilSpec,
+    Access, EgressSpec, InstanceSpec, InterfaceSpec, NetworkSpec, NodeState, OriginSpec, Rate, RuleSpec, UntilSpec,
     ZoneSpec,
 };
 
@@ -110,6 +110,7 @@ fn network_spec<'a>(
         internet,
         observe: network.observe,
         unknown_sources: network.unknown_sources,
+        egress: EgressSpec::None,
         plan: serving,
         until: until(network, &mode),
         default_rule: rules.name(network.default_rule.as_ref().filter(|_| without_rule)),
@@ -142,7 +143,7 @@ fn held(network: &Network, mode: &NetworkMode) -> (Option<Rate>, Access) {
 fn until(network: &Network, mode: &NetworkMode) -> Option<UntilSpec> {
     let NetworkMode::Premium { until: Some(at), .. } = mode else { return None };
     let (rate, internet) = held(network, &without_plan(network));
-    Some(UntilSpec { at: *at, up: rate, down: rate, internet })
+    Some(UntilSpec { at: *at, up: rate, down: rate, internet, egress: EgressSpec::None })
 }
 
 fn rule_spec(rule: &Rule) -> RuleSpec {
