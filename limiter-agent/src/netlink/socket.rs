@@ -3,14 +3,13 @@
 use std::fmt;
 use std::io;
 
-use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
 
 use super::error::NetlinkError;
 use super::wire::{Message, Request, attribute, next_message, text, u32_at};
 
 /// `NLM_F_REQUEST`.
-const REQUEST: u16 = libc::NLM_F_REQUEST as u16;
+pub(super) const REQUEST: u16 = libc::NLM_F_REQUEST as u16;
 /// Flags of a request that is acknowledged.
 pub(super) const CHANGE: u16 = REQUEST | libc::NLM_F_ACK as u16;
 /// Flags of a request that creates, and fails where the object exists.
@@ -26,6 +25,8 @@ const WITH_ATTRIBUTES: u16 = 0x200;
 const ERROR_TEXT: u16 = 1;
 /// Above the 32 KiB the kernel puts into one datagram of a listing.
 const DATAGRAM_BYTES: usize = 64 << 10;
+/// Changes of one datagram: their acknowledgements fit the kernel's smallest usual buffer.
+const CHANGES_AT_ONCE: usize = 128;
 /// Readings of a listing that keeps changing.
 const READINGS_MAX: u32 = 8;
 
@@ -39,15 +40,50 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Opens it in the thread's network namespace.
-    pub(super) fn open() -> Result<Self, NetlinkError> {
-        let channel = connect().map_err(NetlinkError::Open)?;
+    /// Opens it for a protocol (`NETLINK_*`) in the thread's network namespace.
+    pub(super) fn open(protocol: isize) -> Result<Self, NetlinkError> {
+        let channel = connect(protocol).map_err(NetlinkError::Open)?;
         Ok(Self { channel, sequence: 0, is_unfinished: false, datagram: Vec::with_capacity(DATAGRAM_BYTES) })
     }
 
     /// Sends a change and waits until the kernel made or refused it. `what` names it in errors.
     pub(super) async fn change(&mut self, what: &str, request: Request) -> Result<(), NetlinkError> {
         self.exchange(what, request, |_| ()).await.map(drop)
+    }
+
+    /// Sends many changes in few datagrams and waits until the kernel made or refused each; what it refuses
+    /// with `ignored` (an errno) counts as made.
+    pub(super) async fn changes(
+        &mut self,
+        what: &str,
+        requests: impl Iterator<Item = Request>,
+        ignored: i32,
+    ) -> Result<(), NetlinkError> {
+        let requests: Vec<Request> = requests.collect();
+        for some in requests.chunks(CHANGES_AT_ONCE) {
+            let mut bytes = Vec::new();
+            for request in some {
+                self.sequence = self.sequence.wrapping_add(1);
+                bytes.extend(request.clone().numbered(self.sequence));
+            }
+            let first = self.sequence.wrapping_sub(some.len() as u32);
+            let sent = self.channel.send_to(&bytes, &SocketAddr::new(0, 0)).await;
+            sent.map_err(|source| NetlinkError::Socket { request: what.to_owned(), source })?;
+            self.is_unfinished = true;
+            let last = self.sequence;
+            for sequence in 1..=some.len() as u32 {
+                self.sequence = first.wrapping_add(sequence);
+                match self.answers(what, |_| ()).await {
+                    Err(error) if error.errno() == Some(ignored) => {}
+                    Err(error) => {
+                        self.sequence = last;
+                        return Err(error);
+                    }
+                    Ok(_) => {}
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Reads a listing to its end; `read` gives an item for a message, or `None` to leave it out.
@@ -124,8 +160,8 @@ impl fmt::Debug for Socket {
     }
 }
 
-fn connect() -> io::Result<TokioSocket> {
-    let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
+fn connect(protocol: isize) -> io::Result<TokioSocket> {
+    let mut socket = TokioSocket::new(protocol)?;
     let options = socket.socket_mut();
     options.bind_auto()?;
     options.set_cap_ack(true)?;
