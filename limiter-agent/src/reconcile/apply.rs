@@ -124,8 +124,11 @@ async fn flush(node: &mut Node, flush: &Flush) -> Result<(), ReconcileError> {
             flush.wrong.is_wrong(connection.source, connection.destination, connection.leaves_through)
         })
         .await?;
-    tracing::info!(forgotten, "connections through another address are forgotten");
-    tokio::time::sleep_until(drained.into()).await;
+    // A queued packet belongs to a connection.
+    if forgotten > 0 {
+        tracing::info!(forgotten, "connections through another address are forgotten");
+        tokio::time::sleep_until(drained.into()).await;
+    }
     Ok(())
 }
 

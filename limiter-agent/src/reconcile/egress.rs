@@ -174,7 +174,7 @@ fn devices(
 }
 
 /// Addresses that the agent put on devices.
-fn ours(observed: &Observed) -> impl Iterator<Item = (u32, Ipv4Addr)> {
+pub(super) fn ours(observed: &Observed) -> impl Iterator<Item = (u32, Ipv4Addr)> {
     let ours = observed.addresses.iter().filter(|address| address.is_ours);
     ours.filter_map(|address| match address.address {
         IpAddr::V4(v4) => Some((address.ifindex, v4)),
@@ -257,7 +257,6 @@ pub(super) fn closed(observed: &Observed, wanted: &WantedEgress) -> Vec<Action> 
             addresses,
         })
         .collect();
-    let is_ours = matches!(egress.table, Table::Ours(_) | Table::Changed(_));
     let held = held(observed);
     let change = Change {
         removed: missing(&held.egress, &wanted.content.egress),
@@ -265,7 +264,8 @@ pub(super) fn closed(observed: &Observed, wanted: &WantedEgress) -> Vec<Action> 
         ..Change::default()
     };
     match wanted.content == Content::default() {
-        true if is_ours => actions.push(Action::RemoveTable),
+        // Also where it was lost: the record of it goes.
+        true if egress.table != Table::Foreign => actions.push(Action::RemoveTable),
         false if !change.is_empty() => actions.push(Action::ChangeTable(Box::new(change))),
         _ => {}
     }

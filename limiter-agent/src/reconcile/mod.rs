@@ -17,6 +17,8 @@ pub mod plan;
 pub mod slots;
 pub mod switch;
 #[cfg(test)]
+mod switch_tests;
+#[cfg(test)]
 mod tests;
 pub mod undo;
 pub mod wanted;

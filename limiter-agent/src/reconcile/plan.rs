@@ -53,14 +53,15 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Result<Plan, PlanError> {
     }
     // First, since it may be refused: nothing is half-applied then.
     actions.extend(egress::opened(observed, &wanted.egress));
-    let limits = switch::limits(desired, observed, &wanted);
-    let flush = switch::flush(desired, observed, &wanted, &limits, &put_prefixes, &put_instances);
+    let doubt = switch::doubt(observed, &wanted, &put_prefixes, &put_instances);
+    let limits = switch::limits(desired, observed, &wanted, doubt);
+    let flush = switch::flush(desired, observed, &wanted, &limits, doubt);
     actions.extend(claims(desired, &wanted));
     actions.extend(limits.before);
+    actions.extend(limits.switched);
     actions.extend(zones(desired, observed, &wanted));
     actions.extend((!put_prefixes.is_empty()).then_some(Action::PutPrefixes(put_prefixes)));
     actions.extend((!put_instances.is_empty()).then_some(Action::PutInstances(put_instances)));
-    actions.extend(limits.switched);
     actions.extend(fq::steps(desired, observed, &wanted));
     actions.extend(taken(observed, &wanted));
     actions.extend(left(observed, &wanted));

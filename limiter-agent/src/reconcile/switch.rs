@@ -33,8 +33,9 @@ pub(super) struct Limits {
     switching: HashMap<usize, u32>,
 }
 
-/// The changes of limits of slots that have their owner already.
-pub(super) fn limits(desired: &Desired, observed: &Observed, wanted: &Wanted) -> Limits {
+/// The changes of limits of slots that have their owner already. Where all connections are in `doubt`, every
+/// network may have some that leave through an address it had.
+pub(super) fn limits(desired: &Desired, observed: &Observed, wanted: &Wanted, doubt: bool) -> Limits {
     let mut limits = Limits { switching: switching(desired, observed, wanted), ..Limits::default() };
     let claims = &wanted.assignment.claims;
     for (place, &slot) in wanted.assignment.slots.iter().enumerate() {
@@ -45,10 +46,11 @@ pub(super) fn limits(desired: &Desired, observed: &Observed, wanted: &Wanted) ->
         }
         let limit = slot_limit(desired, wanted, place);
         let (network, old) = (network_of(desired, wanted, place), old.unwrap_or_default());
-        let Some(&before) = limits.switching.get(&network) else {
+        let switches = limits.switching.get(&network).copied();
+        if switches.is_none() && !doubt {
             limits.before.push(Action::Limit(limit));
             continue;
-        };
+        }
         let is_network = matches!(wanted.entities[place].0, Entity::Network(_));
         let number = if is_network { new[Direction::Up as usize].control().egress() } else { 0 };
         let of = |limits: [Limit; 2], number| {
@@ -56,7 +58,7 @@ pub(super) fn limits(desired: &Desired, observed: &Observed, wanted: &Wanted) ->
             [up.through(number), down]
         };
         let lower = [stricter(old[0], new[0]), stricter(old[1], new[1])];
-        let first = of(lower, if is_network { before } else { 0 });
+        let first = of(lower, switches.filter(|_| is_network).unwrap_or(number));
         if first != old {
             limits.before.push(Action::Limit(of_limits(&limit, first)));
         }
@@ -159,50 +161,65 @@ impl Wrong {
     }
 }
 
+/// True where any connection may leave through another address than its network's: nobody looked since an agent
+/// ended or the table was made anew, or prefixes and instances move between networks.
+pub(super) fn doubt(
+    observed: &Observed,
+    wanted: &Wanted,
+    put_prefixes: &[(Prefix, Target)],
+    put_instances: &[(AddressKey, Target)],
+) -> bool {
+    let Some(egress) = &observed.egress else { return !wanted.egress.content.egress.is_empty() };
+    let marking: BTreeSet<u32> = egress::marking(observed).map(|(slot, _)| slot).collect();
+    let is_used = !wanted.egress.content.egress.is_empty()
+        || !egress::held(observed).egress.is_empty()
+        || !marking.is_empty()
+        || egress::ours(observed).next().is_some();
+    if !is_used {
+        return false;
+    }
+    let has_address = |slot: u32| {
+        let limits = wanted.limits.get(slot as usize);
+        limits.is_some_and(|limits| limits[0].control().egress() != 0) || marking.contains(&slot)
+    };
+    let is_moved = |old: u32, new: u32| old != new && (has_address(old) || has_address(new));
+    let kernel = &observed.kernel;
+    let moved_prefix = put_prefixes.iter().any(|(key, new)| {
+        let old = kernel.prefixes.get(key).map_or(0, |old| old.network());
+        is_moved(old, new.network())
+    });
+    let moved_instance = put_instances.iter().any(|(key, new)| {
+        // The address of a new instance was its network's before, known or not.
+        kernel.instances.get(key).is_some_and(|old| is_moved(old.network(), new.network()))
+    });
+    let is_made_anew = !matches!(egress.table, Table::Ours(_));
+    is_made_anew || egress.are_connections_doubted || moved_prefix || moved_instance
+}
+
 /// The flush that the changes need, where they need one.
 pub(super) fn flush(
     desired: &Desired,
     observed: &Observed,
     wanted: &Wanted,
     limits: &Limits,
-    put_prefixes: &[(Prefix, Target)],
-    put_instances: &[(AddressKey, Target)],
+    doubt: bool,
 ) -> Option<Flush> {
-    let egress = observed.egress.as_ref()?;
     let held = egress::held(observed);
+    // What was not translated before is found among all connections alone.
+    let all = doubt || limits.switching.values().any(|number| !held.egress.contains_key(number));
     let number_of: HashMap<u32, u32> = egress::marking(observed).collect();
-    let is_moved = |old: Option<Target>, new: Target| {
-        let old = old.map_or(0, Target::network);
-        let has_address = |slot: u32| {
-            let limits = wanted.limits.get(slot as usize);
-            limits.is_some_and(|limits| limits[0].control().egress() != 0) || number_of.contains_key(&slot)
-        };
-        old != new.network() && (has_address(old) || has_address(new.network()))
-    };
-    let kernel = &observed.kernel;
-    let moved_prefix = put_prefixes.iter().any(|(key, new)| is_moved(kernel.prefixes.get(key).copied(), *new));
-    let moved_instance = put_instances.iter().any(|(key, new)| {
-        let old = kernel.instances.get(key);
-        old.is_some_and(|old| is_moved(Some(*old), *new))
-    });
-    let is_made_anew = !matches!(egress.table, Table::Ours(_));
-    let is_used = !held.egress.is_empty() || !wanted.egress.content.egress.is_empty();
-    let before_unknown = limits.switching.values().any(|number| !held.egress.contains_key(number));
-    let everything =
-        is_used && (is_made_anew || egress.are_connections_doubted || moved_prefix || moved_instance);
-
     let released = wanted.assignment.releases.iter().filter_map(|slot| number_of.get(slot));
-    let numbers = limits.switching.values().chain(released);
-    let mut through: BTreeSet<Ipv4Addr> = numbers.filter_map(|number| held.egress.get(number)).copied().collect();
+    let before = limits.switching.values().chain(released).filter_map(|number| held.egress.get(number));
     let going = held.egress.iter().filter(|entry| !wanted.egress.content.egress.contains_key(entry.0));
-    through.extend(going.map(|(_, &address)| address));
-    if !everything && !before_unknown && through.is_empty() {
+    let through: BTreeSet<Ipv4Addr> = before.chain(going.map(|(_, address)| address)).copied().collect();
+    if !all && through.is_empty() {
         return None;
     }
-    let ours = held.egress.values().chain(&held.addresses).chain(&wanted.egress.content.addresses);
+    let ours = held.egress.values().chain(&held.addresses).chain(&wanted.egress.content.addresses).copied();
+    let ours = ours.chain(egress::ours(observed).map(|(_, address)| address));
     Some(Flush {
-        through: (!everything && !before_unknown).then(|| through.into_iter().collect()),
-        wrong: Wrong { ours: ours.copied().collect(), ..wrong(desired, observed) },
+        through: (!all).then(|| through.into_iter().collect()),
+        wrong: Wrong { ours: ours.collect(), ..wrong(desired, observed) },
         queues: queues(desired, wanted, limits),
     })
 }
