@@ -139,10 +139,12 @@ mod tests {
                 let inheritable = kept & CapabilitySet::NET_ADMIN;
                 let sets = CapabilitySets { effective: kept, permitted: kept, inheritable };
                 assert_eq!(capabilities(None).expect("readable"), sets);
-                let is_ambient = |capability: &CapabilitySet| {
-                    capability_is_in_ambient_set(*capability).unwrap_or(false)
-                };
-                assert_eq!(CapabilitySet::all().iter().filter(is_ambient).collect::<CapabilitySet>(), inheritable);
+                let is_ambient =
+                    |capability: &CapabilitySet| capability_is_in_ambient_set(*capability).unwrap_or(false);
+                assert_eq!(
+                    CapabilitySet::all().iter().filter(is_ambient).collect::<CapabilitySet>(),
+                    inheritable
+                );
             }
             for capability in CapabilitySet::all().iter() {
                 assert!(!capability_is_in_bounding_set(capability).unwrap_or(false), "{capability:?}");

@@ -77,6 +77,7 @@ impl Control {
     }
 
     /// The same with the number of an egress address; 0 for none.
+    #[must_use]
     pub const fn with_egress(self, number: u32) -> Self {
         let field = (mark::NUMBER_MAX as u64) << Self::EGRESS_SHIFT;
         Self(self.0 & !field | ((number & mark::NUMBER_MAX) as u64) << Self::EGRESS_SHIFT)

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use limiter_state::address::show;
 use limiter_state::{
-    Access, EgressSpec, InstanceSpec, InterfaceSpec, NetworkSpec, NodeState, OriginSpec, Rate, RuleSpec, UntilSpec,
-    ZoneSpec,
+    Access, EgressSpec, InstanceSpec, InterfaceSpec, NetworkSpec, NodeState, OriginSpec, Rate, RuleSpec,
+    UntilSpec, ZoneSpec,
 };
 
 use crate::acknowledge::carries;

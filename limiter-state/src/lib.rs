@@ -9,6 +9,6 @@ mod state;
 pub use pattern::{Pattern, PatternError};
 pub use rate::{Rate, RateError};
 pub use state::{
-    Access, CapacitySpec, EgressAddresses, EgressSpec, InstanceSpec, InterfaceSpec, Mode, NetworkSpec, NodeState, OriginSpec, Policy,
-    RuleSpec, STATE_VERSION, UnknownSources, UntilSpec, ZoneSpec,
+    Access, CapacitySpec, EgressAddresses, EgressSpec, InstanceSpec, InterfaceSpec, Mode, NetworkSpec,
+    NodeState, OriginSpec, Policy, RuleSpec, STATE_VERSION, UnknownSources, UntilSpec, ZoneSpec,
 };

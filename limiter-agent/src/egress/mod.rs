@@ -146,5 +146,10 @@ impl Gate {
     }
 }
 
+/// What `look` finds among the objects of every table of nftables, as `nft` lists them.
+pub fn with_all_rules<T>(look: impl FnOnce(&[serde_json::Value]) -> T) -> Result<T, EgressError> {
+    Ok(look(&nft::ruleset()?))
+}
+
 /// Longest wait for packets that are queued with an address they had before.
 pub const DRAIN_MAX: Duration = Duration::from_secs(1);

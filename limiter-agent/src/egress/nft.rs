@@ -15,14 +15,24 @@ pub(super) fn run(commands: &Value) -> Result<(), EgressError> {
 
 /// The objects of our table; none where there is no such table.
 pub(super) fn list() -> Result<Option<Vec<Value>>, EgressError> {
-    let text = match nft(&["-j", "list", "table", "inet", NAME], "")? {
-        Ok(text) => text,
-        Err(message) if message.contains("No such file or directory") => return Ok(None),
-        Err(message) => return Err(EgressError::Refused(message)),
-    };
-    let mut listed: Value = serde_json::from_str(&text).map_err(|error| EgressError::Form(error.to_string()))?;
+    match nft(&["-j", "list", "table", "inet", NAME], "")? {
+        Ok(text) => objects(&text).map(Some),
+        Err(message) if message.contains("No such file or directory") => Ok(None),
+        Err(message) => Err(EgressError::Refused(message)),
+    }
+}
+
+/// The objects of every table.
+pub(super) fn ruleset() -> Result<Vec<Value>, EgressError> {
+    let text = nft(&["-j", "list", "ruleset"], "")?.map_err(EgressError::Refused)?;
+    objects(&text)
+}
+
+fn objects(text: &str) -> Result<Vec<Value>, EgressError> {
+    let mut listed: Value =
+        serde_json::from_str(text).map_err(|error| EgressError::Form(error.to_string()))?;
     match listed["nftables"].take() {
-        Value::Array(objects) => Ok(Some(objects)),
+        Value::Array(objects) => Ok(objects),
         other => Err(EgressError::Form(other.to_string())),
     }
 }

@@ -12,6 +12,10 @@ use crate::reconcile::entity;
 /// Its name; its family is `inet`.
 pub const NAME: &str = "limiter";
 
+/// Place of the translation among the chains after routing: before the one where others translate, since the first
+/// to decide wins.
+pub const TRANSLATION_PRIORITY: i32 = 90;
+
 /// What the rules look up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
@@ -137,9 +141,7 @@ fn prefix(element: &Value) -> Option<Ipv6Net> {
 /// Commands that make the table anew with `content`, whatever it was, in one transaction.
 pub(super) fn made_of(content: &Content) -> Value {
     let table = json!({ "table": { "family": "inet", "name": NAME } });
-    let set = |name: &str, kind: &str, flags: &[&str]| {
-        json!({ "add": { "set": { "family": "inet", "table": NAME, "name": name, "type": kind, "flags": flags } } })
-    };
+    let set = |name: &str, kind: &str, flags: &[&str]| json!({ "add": { "set": { "family": "inet", "table": NAME, "name": name, "type": kind, "flags": flags } } });
     let map = json!({ "add": { "map": {
         "family": "inet", "table": NAME, "name": "egress", "type": "mark", "map": "ipv4_addr",
     } } });
@@ -224,9 +226,11 @@ fn rules() -> Vec<Value> {
             "family": "inet", "table": NAME, "chain": chain, "comment": why, "expr": expressions,
         } } })
     };
-    let matching = |op: &str, left: &Value, right: Value| json!({ "match": { "op": op, "left": left, "right": right } });
+    let matching =
+        |op: &str, left: &Value, right: Value| json!({ "match": { "op": op, "left": left, "right": right } });
     let meta = |key: &str| json!({ "meta": { "key": key } });
-    let payload = |protocol: &str, field: &str| json!({ "payload": { "protocol": protocol, "field": field } });
+    let payload =
+        |protocol: &str, field: &str| json!({ "payload": { "protocol": protocol, "field": field } });
     let state = json!({ "ct": { "key": "state" } });
     let number = json!({ "&": [meta("mark"), mark::MASK] });
     let is_v4 = matching("==", &meta("nfproto"), json!("ipv4"));
@@ -235,7 +239,8 @@ fn rules() -> Vec<Value> {
     let is_forwarded =
         matching("!=", &json!({ "fib": { "result": "type", "flags": ["saddr"] } }), json!("local"));
     let drop = json!({ "drop": null });
-    let translate = json!({ "snat": { "family": "ip", "addr": { "map": { "key": number, "data": "@egress" } } } });
+    let translate =
+        json!({ "snat": { "family": "ip", "addr": { "map": { "key": number, "data": "@egress" } } } });
     vec![
         // After connection tracking, before anything of the node.
         chain("inbound", "filter", "prerouting", -150),
@@ -270,8 +275,7 @@ fn rules() -> Vec<Value> {
                 drop.clone(),
             ],
         ),
-        // Before the place where others translate: the first to decide wins.
-        chain("outbound", "nat", "postrouting", 90),
+        chain("outbound", "nat", "postrouting", TRANSLATION_PRIORITY),
         rule(
             "outbound",
             "a network leaves through its address",

@@ -60,7 +60,8 @@ impl Netfilter {
     /// Changes with every change of any rule, set or table of nftables, by one.
     pub async fn generation(&mut self) -> Result<u32, NetlinkError> {
         let request = Request::new(GENERATION_GET, REQUEST | libc::NLM_F_ACK as u16, &[0; 4]);
-        let read = |body: &[u8]| Some(u32::from_be_bytes(attribute(body.get(4..)?, GENERATION)?.try_into().ok()?));
+        let read =
+            |body: &[u8]| Some(u32::from_be_bytes(attribute(body.get(4..)?, GENERATION)?.try_into().ok()?));
         let what = "ask for the generation of nftables";
         let found = self.socket.list(what, request, read).await?;
         found.first().copied().ok_or_else(|| NetlinkError::Malformed { request: what.to_owned() })

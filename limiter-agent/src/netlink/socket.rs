@@ -52,38 +52,54 @@ impl Socket {
     }
 
     /// Sends many changes in few datagrams and waits until the kernel made or refused each; what it refuses
-    /// with `ignored` (an errno) counts as made.
+    /// with `ignored` (an errno) counts as made. The first other refusal is the error; what follows it may be made.
     pub(super) async fn changes(
         &mut self,
         what: &str,
-        requests: impl Iterator<Item = Request>,
+        mut requests: impl Iterator<Item = Request>,
         ignored: i32,
     ) -> Result<(), NetlinkError> {
-        let requests: Vec<Request> = requests.collect();
-        for some in requests.chunks(CHANGES_AT_ONCE) {
+        let mut next = requests.next();
+        while next.is_some() {
+            let first = self.sequence.wrapping_add(1);
             let mut bytes = Vec::new();
-            for request in some {
+            for _ in 0..CHANGES_AT_ONCE {
+                let Some(request) = next.take() else { break };
+                next = requests.next();
                 self.sequence = self.sequence.wrapping_add(1);
-                bytes.extend(request.clone().numbered(self.sequence));
+                bytes.extend(request.numbered(self.sequence));
             }
-            let first = self.sequence.wrapping_sub(some.len() as u32);
             let sent = self.channel.send_to(&bytes, &SocketAddr::new(0, 0)).await;
             sent.map_err(|source| NetlinkError::Socket { request: what.to_owned(), source })?;
             self.is_unfinished = true;
-            let last = self.sequence;
-            for sequence in 1..=some.len() as u32 {
-                self.sequence = first.wrapping_add(sequence);
-                match self.answers(what, |_| ()).await {
-                    Err(error) if error.errno() == Some(ignored) => {}
-                    Err(error) => {
-                        self.sequence = last;
-                        return Err(error);
-                    }
-                    Ok(_) => {}
+            self.made(what, first, ignored).await?;
+        }
+        Ok(())
+    }
+
+    /// The acknowledgements of the changes from number `first` to the last one sent.
+    async fn made(&mut self, what: &str, first: u32, ignored: i32) -> Result<(), NetlinkError> {
+        let count = self.sequence.wrapping_sub(first) + 1;
+        let mut left = count;
+        let mut result = Ok(());
+        while left > 0 {
+            self.datagram.clear();
+            let received = self.channel.recv_from(&mut self.datagram).await;
+            received.map_err(|source| NetlinkError::Socket { request: what.to_owned(), source })?;
+            let mut rest = self.datagram.as_slice();
+            while let Some(message) = next_message(&mut rest) {
+                if message.sequence.wrapping_sub(first) >= count {
+                    continue;
+                }
+                left -= 1;
+                match outcome(what, &message) {
+                    Err(error) if error.errno() != Some(ignored) && result.is_ok() => result = Err(error),
+                    _ => {}
                 }
             }
         }
-        Ok(())
+        self.is_unfinished = false;
+        result
     }
 
     /// Reads a listing to its end; `read` gives an item for a message, or `None` to leave it out.

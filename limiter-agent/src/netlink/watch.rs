@@ -49,7 +49,13 @@ impl Watch {
         let socket = subscribe(NETLINK_ROUTE, GROUPS).map_err(NetlinkError::Open)?;
         let rules = subscribe(NETLINK_NETFILTER, NFTABLES_GROUP).ok();
         let rules_datagram = Vec::with_capacity(DATAGRAM_BYTES);
-        Ok(Self { socket, rules, rules_datagram, is_pending: false, datagram: Vec::with_capacity(DATAGRAM_BYTES) })
+        Ok(Self {
+            socket,
+            rules,
+            rules_datagram,
+            is_pending: false,
+            datagram: Vec::with_capacity(DATAGRAM_BYTES),
+        })
     }
 
     /// Waits for a change, then 20 ms longer for those that follow it. Dropped half-way it forgets nothing.

@@ -58,7 +58,9 @@ async fn one(node: &mut Node, action: &Action, now_ns: u64) -> Result<(), Reconc
     match action {
         Action::AssignAddresses { ifindex, addresses, announced_at, .. } => {
             node.netlink.add_addresses(*ifindex, addresses).await?;
-            announced_at.iter().for_each(|&device| node.gate.announce(device, addresses));
+            for &device in announced_at {
+                node.gate.announce(device, addresses);
+            }
         }
         Action::Attach { ifindex, direction, replaces, .. } => {
             attach_one(node, *ifindex, *direction, *replaces).await?;

@@ -212,17 +212,13 @@ pub(super) fn opened(observed: &Observed, wanted: &WantedEgress) -> Vec<Action> 
         around: (wanted.content.around != held.around).then(|| wanted.content.around.clone()),
         ..Change::default()
     };
-    if wanted.content != Content::default() {
-        match observed.egress.as_ref().map(|egress| &egress.table) {
-            Some(Table::Ours(_)) => {
-                actions.extend((!change.is_empty()).then(|| Action::ChangeTable(Box::new(change))));
-            }
-            _ => {
-                let mut content = held;
-                content.apply(&change);
-                actions.push(Action::MakeTable(Box::new(content)));
-            }
-        }
+    let is_ours = matches!(observed.egress.as_ref().map(|egress| &egress.table), Some(Table::Ours(_)));
+    if wanted.content != Content::default() && !is_ours {
+        let mut content = held;
+        content.apply(&change);
+        actions.push(Action::MakeTable(Box::new(content)));
+    } else if wanted.content != Content::default() && !change.is_empty() {
+        actions.push(Action::ChangeTable(Box::new(change)));
     }
     let is_there: BTreeSet<(u32, Ipv4Addr)> = ours(observed).collect();
     let mut assigned: BTreeMap<u32, Vec<Ipv4Addr>> = BTreeMap::new();

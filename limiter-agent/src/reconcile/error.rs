@@ -105,12 +105,11 @@ impl PlanError {
     pub fn part(&self) -> Part<'_> {
         match self {
             Self::CannotShape { entry } => Part::Mode(*entry),
-            Self::Collision { .. } => Part::Whole,
+            Self::Collision { .. } | Self::ForeignTable => Part::Whole,
             Self::DoubleCharge(_) => Part::Interfaces,
             Self::EgressHeld { address, .. }
             | Self::EgressBroadcast { address, .. }
             | Self::EgressNowhere(address) => Part::Egress(*address),
-            Self::ForeignTable => Part::Whole,
             Self::Full { .. } => Part::Capacity,
             Self::NoUplink { name, .. } => Part::Uplink(name),
             Self::UplinkMatched { entry, .. } => Part::Pattern(*entry),

@@ -90,7 +90,8 @@ impl World {
     fn carry_out(&mut self, action: &Action, plan: &Plan, desired: &Desired) {
         carry_out(&mut self.node, action);
         if let Action::Flush(flush) = action {
-            let is_seen = |through: Ipv4Addr| flush.through.as_ref().is_none_or(|list| list.contains(&through));
+            let is_seen =
+                |through: Ipv4Addr| flush.through.as_ref().is_none_or(|list| list.contains(&through));
             self.connections.retain(|&network, through| {
                 !(is_seen(*through) && flush.wrong.is_wrong(instance(network), HOST, *through))
             });
@@ -140,7 +141,8 @@ impl World {
             };
             let up = Direction::Up as usize;
             let rate = of_limit(self.node.kernel.limits[slot][up]);
-            let (low, high) = (of_limit(before.node.kernel.limits[slot][up]), of_limit(plan.wanted.limits[slot][up]));
+            let (low, high) =
+                (of_limit(before.node.kernel.limits[slot][up]), of_limit(plan.wanted.limits[slot][up]));
             let under_old = now.is_some_and(|now| now != wanted)
                 || self.connections.get(&number).is_some_and(|through| *through != wanted);
             if !is_new && old.is_some() && under_old && rate > low {

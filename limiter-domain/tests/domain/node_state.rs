@@ -39,11 +39,17 @@ fn premium_basic_offline() {
     assert_eq!((told.up, told.down, told.internet), (Some(mbps(10)), Some(mbps(10)), Access::Allow));
     assert_eq!(told.plan, Some(plan.id.to_string()));
     let (at, basic) = (at("2026-12-24T00:00:00Z"), Some(mbps(5)));
-    assert_eq!(told.until, Some(UntilSpec { at, up: basic, down: basic, internet: Access::Allow, egress: EgressSpec::None }));
+    assert_eq!(
+        told.until,
+        Some(UntilSpec { at, up: basic, down: basic, internet: Access::Allow, egress: EgressSpec::None })
+    );
 
     let vpc = Network { kind: NetworkKind::Vpc, ..network(1) };
     let told = state(std::slice::from_ref(&vpc), std::slice::from_ref(&plan), &[], &[]);
-    assert_eq!(only(&told).until, Some(UntilSpec { at, up: None, down: None, internet: Access::Deny, egress: EgressSpec::None }));
+    assert_eq!(
+        only(&told).until,
+        Some(UntilSpec { at, up: None, down: None, internet: Access::Deny, egress: EgressSpec::None })
+    );
     let told = state(&[vpc], &[], &[], &[]);
     assert_eq!((only(&told).up, only(&told).internet, &only(&told).until), (None, Access::Deny, &None));
 

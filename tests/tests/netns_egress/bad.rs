@@ -43,7 +43,10 @@ fn addresses_that_the_node_cannot_have() {
 fn a_node_without_nft_says_what_to_install() {
     let topology = Topology::new(&[1]);
     let text = refused(&topology, &state(&[&exclusive(GOLD)]), Some("/nowhere"));
-    assert!(text.contains("egress addresses need the program nft") && text.contains("apt install nftables"), "{text}");
+    assert!(
+        text.contains("egress addresses need the program nft") && text.contains("apt install nftables"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -59,13 +59,9 @@ fn each_network_leaves_through_its_address_and_through_no_other() {
     let mirror = Mirror::start(&topology.host, to(false));
     let networks = [exclusive(GOLD), shared(SHARED), shared(SHARED), "egress: none".to_owned()];
     let agent = Agent::start(&topology.node, &state(&networks.each_ref().map(String::as_str)));
-    for (network, place, expected) in [
-        (0, 0, GOLD),
-        (0, 1, GOLD),
-        (1, 0, SHARED),
-        (2, 0, SHARED),
-        (3, 0, topology.instance(3, 0).v4),
-    ] {
+    for (network, place, expected) in
+        [(0, 0, GOLD), (0, 1, GOLD), (1, 0, SHARED), (2, 0, SHARED), (3, 0, topology.instance(3, 0).v4)]
+    {
         assert_eq!(seems(&topology, network, place), Some(IpAddr::V4(expected)), "n{network} {place}");
     }
     let v6 = Mirror::start(&topology.host, to(true));
@@ -122,10 +118,10 @@ fn arrives(topology: &Topology, at: &Namespace, listen: SocketAddr, to: SocketAd
 fn what_nobody_asked_for_reaches_neither_node_nor_network() {
     let topology = Topology::new(&[1, 1]);
     let _mirror = Mirror::start(&topology.host, to(false));
-    let state = state_with("zones: [{name: default, local_prefixes: [\"2001:db8:99::/64\"]}]\n", &[
-        &exclusive(GOLD),
-        "egress: none",
-    ]);
+    let state = state_with(
+        "zones: [{name: default, local_prefixes: [\"2001:db8:99::/64\"]}]\n",
+        &[&exclusive(GOLD), "egress: none"],
+    );
     let node = &topology.node;
     let any = SocketAddr::from(([0, 0, 0, 0], 7777));
     let own = SocketAddr::from(([198, 51, 100, 1], 7777));

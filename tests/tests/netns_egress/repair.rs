@@ -44,7 +44,12 @@ fn whatever_is_taken_away_comes_back() {
         node.run(&damage);
         let start = Instant::now();
         while !is_whole() {
-            assert!(start.elapsed() < Duration::from_secs(5), "{damage}: {}\n{}", rules(&topology, "limiter"), agent.log());
+            assert!(
+                start.elapsed() < Duration::from_secs(5),
+                "{damage}: {}\n{}",
+                rules(&topology, "limiter"),
+                agent.log()
+            );
             thread::sleep(Duration::from_millis(10));
         }
         assert!(start.elapsed() < Duration::from_secs(2), "{damage}: {:?}", start.elapsed());

@@ -89,7 +89,8 @@ fn after_the_acknowledgement_no_packet_uses_the_old_address_whatever_was_open() 
             (&none, Some((GOLD, "gold")), None),
             (&gold, None, Some((GOLD, "gold"))),
         ] {
-            let open = old.map_or(usize::from(CONNECTIONS), |(address, _)| connections(&topology.node, address));
+            let open =
+                old.map_or(usize::from(CONNECTIONS), |(address, _)| connections(&topology.node, address));
             let time = to_state(&mut agent, &notices, &state(&[fields]));
             let name = |address: Option<(Ipv4Addr, &'static str)>| address.map_or("inside", |(_, name)| name);
             let left = counted(&topology.host, name(old));

@@ -11,14 +11,14 @@ use limiter_common::node::Node;
 
 use super::gather::{Readings, View};
 use super::model::{
-    ControlStatus, DirectionStatus, EgressStatus, EntityStatus, FqStatus, InterfaceStatus, LimitedBy, NetworkStatus,
-    ReasonStatus, Status, UnknownOwner, UplinkStatus, ZoneStatus,
+    ControlStatus, DirectionStatus, EgressStatus, EntityStatus, FqStatus, InterfaceStatus, LimitedBy,
+    NetworkStatus, ReasonStatus, Status, UnknownOwner, UplinkStatus, ZoneStatus,
 };
 use crate::command::show;
 use crate::control::Record;
 use crate::dataplane::Limit;
-use crate::egress::table::Table;
 use crate::desired::{Desired, Instance, Limits, Network};
+use crate::egress::table::Table;
 use crate::netlink::{Link, Qdisc};
 use crate::reading::rate_bps;
 use crate::reconcile::interfaces::uplinks;

@@ -1,8 +1,8 @@
 //! A status as text and as JSON, from plain data.
 
 use super::model::{
-    ControlStatus, DirectionStatus, EgressStatus, EntityStatus, FqStatus, InterfaceStatus, LimitedBy, ModeStatus,
-    NetworkStatus, ReasonStatus, Status, UnknownOwner, UplinkStatus, ZoneStatus,
+    ControlStatus, DirectionStatus, EgressStatus, EntityStatus, FqStatus, InterfaceStatus, LimitedBy,
+    ModeStatus, NetworkStatus, ReasonStatus, Status, UnknownOwner, UplinkStatus, ZoneStatus,
 };
 use super::text::text;
 use crate::reconcile::bound::Shaping;

@@ -49,7 +49,8 @@ pub(super) fn fit_together(state: &NodeState, zones: &[Zone], networks: &[Networ
                 return Err(taken(networks, this, first));
             }
             if users.len() > mark::NUMBER_MAX as usize {
-                let reason = format_args!("is one too many; a node holds at most {} addresses", mark::NUMBER_MAX);
+                let reason =
+                    format_args!("is one too many; a node holds at most {} addresses", mark::NUMBER_MAX);
                 return Err(StateError::new(field(this), reason).value(address.to_string()));
             }
         }
@@ -67,7 +68,8 @@ pub(super) fn fit_together(state: &NodeState, zones: &[Zone], networks: &[Networ
         .min_by_key(|(_, user)| (user.network, user.is_later));
     if let Some((&address, &user)) = inside {
         let owner = prefixes.iter().find(|(net, _)| net.contains(&IpAddr::V4(address)));
-        let owner = owner.map(|(net, owner)| format!("{net} of network {:?}", owner.name)).unwrap_or_default();
+        let owner =
+            owner.map(|(net, owner)| format!("{net} of network {:?}", owner.name)).unwrap_or_default();
         let reason = format_args!("is inside {owner}; write an address that no network has");
         return Err(StateError::new(field(user), reason).value(address.to_string()));
     }
@@ -101,7 +103,8 @@ fn zones_apart(
     prefixes: &[(IpNet, &Network)],
 ) -> Result<()> {
     let translated = |network: &Network| {
-        network.egress != Egress::None || network.until.as_ref().is_some_and(|until| until.egress != Egress::None)
+        network.egress != Egress::None
+            || network.until.as_ref().is_some_and(|until| until.egress != Egress::None)
     };
     // Whatever sorts between a prefix and one inside it begins inside it too, so the outermost prefix so far
     // is the only one that can hold the next.
