@@ -13,7 +13,7 @@ use std::time::Duration;
 pub use error::EgressError;
 use table::{Change, Content, Table};
 
-use crate::netlink::{Connection, Netfilter};
+use crate::netlink::{Connection, ELEMENTS_MAX, Netfilter};
 use announce::Announcer;
 
 /// What reads and changes egress addresses.
@@ -83,7 +83,11 @@ impl Gate {
 
     /// Changes elements of the table in one transaction; without an effect it asks nobody.
     pub async fn change(&mut self, change: &Change) -> Result<(), EgressError> {
-        nft::run(&table::changed_by(change))?;
+        if change.around.is_some() || change.elements() > ELEMENTS_MAX {
+            nft::run(&table::changed_by(change))?;
+        } else {
+            self.netfilter.change_elements(table::NAME, &table::elements_of(change)).await?;
+        }
         // Ours is the only change since the reading where the generation went on by one.
         let generation = self.netfilter.generation().await?;
         match &mut self.seen {

@@ -7,6 +7,7 @@ use ipnet::Ipv6Net;
 use limiter_common::mark;
 use serde_json::{Value, json};
 
+use crate::netlink::{Elements, Key};
 use crate::reconcile::entity;
 
 /// Its name; its family is `inet`.
@@ -81,6 +82,11 @@ impl Content {
 }
 
 impl Change {
+    /// Elements that it adds or takes away, without what is around.
+    pub fn elements(&self) -> usize {
+        self.added.len() + self.guarded.len() + self.removed.len() + self.unguarded.len()
+    }
+
     /// True where it does nothing.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -169,6 +175,21 @@ pub(super) fn made_of(content: &Content) -> Value {
 /// Commands that carry out a change, in one transaction.
 pub(super) fn changed_by(change: &Change) -> Value {
     json!({ "nftables": elements(change) })
+}
+
+/// The elements of a change that leaves what is around as it is.
+pub(super) fn elements_of(change: &Change) -> Vec<Elements<'static>> {
+    let pairs = |map: &BTreeMap<u32, Ipv4Addr>| {
+        map.iter().map(|(number, address)| (Key::Mark(number << mark::SHIFT), Some(*address))).collect()
+    };
+    let keys = |set: &BTreeSet<Ipv4Addr>| set.iter().map(|address| (Key::Address(*address), None)).collect();
+    let elements = |set, are_removed, elements| Elements { set, are_removed, elements };
+    vec![
+        elements("egress", true, pairs(&change.removed)),
+        elements("addresses", true, keys(&change.unguarded)),
+        elements("egress", false, pairs(&change.added)),
+        elements("addresses", false, keys(&change.guarded)),
+    ]
 }
 
 /// The command that deletes the table.

@@ -67,6 +67,11 @@ impl Netfilter {
         found.first().copied().ok_or_else(|| NetlinkError::Malformed { request: what.to_owned() })
     }
 
+    /// Sends a batch, which is carried out as a whole or not at all.
+    pub(super) async fn transaction(&mut self, what: &str, batch: Vec<Request>) -> Result<(), NetlinkError> {
+        self.socket.transaction(what, batch).await
+    }
+
     /// The IPv4 connections for which `is_meant` says so; only those that leave through `address` are looked at,
     /// where there is one.
     pub async fn connections(

@@ -7,6 +7,7 @@
 mod address;
 mod clsact;
 mod connections;
+mod elements;
 mod error;
 pub mod fq;
 mod link;
@@ -22,6 +23,7 @@ mod wire;
 pub use address::Address;
 pub use clsact::Filter;
 pub use connections::{Connection, Netfilter};
+pub use elements::{ELEMENTS_MAX, Elements, Key};
 pub use error::NetlinkError;
 pub use link::Link;
 pub use overlap::{Overlap, double_charge};

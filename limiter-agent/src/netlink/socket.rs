@@ -77,6 +77,24 @@ impl Socket {
         Ok(())
     }
 
+    /// Sends a batch in one datagram, of which every message but the first and the last is acknowledged.
+    pub(super) async fn transaction(&mut self, what: &str, batch: Vec<Request>) -> Result<(), NetlinkError> {
+        let first = self.sequence.wrapping_add(2);
+        let mut bytes = Vec::new();
+        for request in batch {
+            self.sequence = self.sequence.wrapping_add(1);
+            bytes.extend(request.numbered(self.sequence));
+        }
+        let sent = self.channel.send_to(&bytes, &SocketAddr::new(0, 0)).await;
+        sent.map_err(|source| NetlinkError::Socket { request: what.to_owned(), source })?;
+        self.is_unfinished = true;
+        let last = self.sequence;
+        self.sequence = last.wrapping_sub(1);
+        let made = self.made(what, first, 0).await;
+        self.sequence = last;
+        made
+    }
+
     /// The acknowledgements of the changes from number `first` to the last one sent.
     async fn made(&mut self, what: &str, first: u32, ignored: i32) -> Result<(), NetlinkError> {
         let count = self.sequence.wrapping_sub(first) + 1;
@@ -88,6 +106,10 @@ impl Socket {
             received.map_err(|source| NetlinkError::Socket { request: what.to_owned(), source })?;
             let mut rest = self.datagram.as_slice();
             while let Some(message) = next_message(&mut rest) {
+                // A batch that is refused as a whole is so under the number of its beginning.
+                if message.sequence == first.wrapping_sub(1) {
+                    outcome(what, &message)?;
+                }
                 if message.sequence.wrapping_sub(first) >= count {
                     continue;
                 }
