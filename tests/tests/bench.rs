@@ -50,6 +50,9 @@ fn egress_puts_every_address_in_force() {
             assert_whole(row, figure, 0.0);
         }
     }
+    for row in rows(&report, "switch") {
+        assert_whole(row, "ms", 0.0);
+    }
 }
 
 #[test]

@@ -25,7 +25,7 @@ const WITH_ATTRIBUTES: u16 = 0x200;
 const ERROR_TEXT: u16 = 1;
 /// Above the 32 KiB the kernel puts into one datagram of a listing.
 const DATAGRAM_BYTES: usize = 64 << 10;
-/// Changes of one datagram: their acknowledgements fit the kernel's smallest usual buffer.
+/// Changes of one datagram: their refusals fit the kernel's smallest usual buffer.
 const CHANGES_AT_ONCE: usize = 128;
 /// Readings of a listing that keeps changing.
 const READINGS_MAX: u32 = 8;
@@ -56,22 +56,22 @@ impl Socket {
     pub(super) async fn changes(
         &mut self,
         what: &str,
-        mut requests: impl Iterator<Item = Request>,
+        requests: impl Iterator<Item = Request>,
         ignored: i32,
     ) -> Result<(), NetlinkError> {
-        let mut next = requests.next();
-        while next.is_some() {
+        let mut requests = requests.peekable();
+        while requests.peek().is_some() {
             let first = self.sequence.wrapping_add(1);
             let mut bytes = Vec::new();
-            for _ in 0..CHANGES_AT_ONCE {
-                let Some(request) = next.take() else { break };
-                next = requests.next();
+            for place in 1..=CHANGES_AT_ONCE {
+                let Some(request) = requests.next() else { break };
+                let is_last = place == CHANGES_AT_ONCE || requests.peek().is_none();
                 self.sequence = self.sequence.wrapping_add(1);
+                // A refusal is told in any case.
+                let request = if is_last { request } else { request.unacknowledged() };
                 bytes.extend(request.numbered(self.sequence));
             }
-            let sent = self.channel.send_to(&bytes, &SocketAddr::new(0, 0)).await;
-            sent.map_err(|source| NetlinkError::Socket { request: what.to_owned(), source })?;
-            self.is_unfinished = true;
+            self.send(what, &bytes).await?;
             self.made(what, first, ignored).await?;
         }
         Ok(())
@@ -85,9 +85,7 @@ impl Socket {
             self.sequence = self.sequence.wrapping_add(1);
             bytes.extend(request.numbered(self.sequence));
         }
-        let sent = self.channel.send_to(&bytes, &SocketAddr::new(0, 0)).await;
-        sent.map_err(|source| NetlinkError::Socket { request: what.to_owned(), source })?;
-        self.is_unfinished = true;
+        self.send(what, &bytes).await?;
         let last = self.sequence;
         self.sequence = last.wrapping_sub(1);
         let made = self.made(what, first, 0).await;
@@ -95,32 +93,35 @@ impl Socket {
         made
     }
 
-    /// The acknowledgements of the changes from number `first` to the last one sent.
+    async fn send(&mut self, what: &str, bytes: &[u8]) -> Result<(), NetlinkError> {
+        let sent = self.channel.send_to(bytes, &SocketAddr::new(0, 0)).await;
+        sent.map_err(|source| NetlinkError::Socket { request: what.to_owned(), source })?;
+        self.is_unfinished = true;
+        Ok(())
+    }
+
+    /// The answers to the changes from number `first` to the last one sent, whose own comes last.
     async fn made(&mut self, what: &str, first: u32, ignored: i32) -> Result<(), NetlinkError> {
-        let count = self.sequence.wrapping_sub(first) + 1;
-        let mut left = count;
         let mut result = Ok(());
-        while left > 0 {
+        while self.is_unfinished {
             self.datagram.clear();
             let received = self.channel.recv_from(&mut self.datagram).await;
             received.map_err(|source| NetlinkError::Socket { request: what.to_owned(), source })?;
             let mut rest = self.datagram.as_slice();
             while let Some(message) = next_message(&mut rest) {
                 // A batch that is refused as a whole is so under the number of its beginning.
-                if message.sequence == first.wrapping_sub(1) {
-                    outcome(what, &message)?;
-                }
-                if message.sequence.wrapping_sub(first) >= count {
-                    continue;
-                }
-                left -= 1;
+                let is_beginning = message.sequence == first.wrapping_sub(1);
+                let is_ours = message.sequence.wrapping_sub(first) <= self.sequence.wrapping_sub(first);
                 match outcome(what, &message) {
-                    Err(error) if error.errno() != Some(ignored) && result.is_ok() => result = Err(error),
+                    Err(error) if is_beginning => return Err(error),
+                    Err(error) if is_ours && error.errno() != Some(ignored) && result.is_ok() => {
+                        result = Err(error);
+                    }
                     _ => {}
                 }
+                self.is_unfinished &= message.sequence != self.sequence;
             }
         }
-        self.is_unfinished = false;
         result
     }
 
@@ -153,10 +154,7 @@ impl Socket {
             let _ = self.answers(what, |_| ()).await;
         }
         self.sequence = self.sequence.wrapping_add(1);
-        let bytes = request.numbered(self.sequence);
-        let sent = self.channel.send_to(&bytes, &SocketAddr::new(0, 0)).await;
-        sent.map_err(|source| NetlinkError::Socket { request: what.to_owned(), source })?;
-        self.is_unfinished = true;
+        self.send(what, &request.numbered(self.sequence)).await?;
         self.answers(what, each).await
     }
 

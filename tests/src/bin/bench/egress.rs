@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 use std::time::Instant;
 
@@ -10,12 +10,13 @@ use anyhow::Context as _;
 use limiter_agent::command::table::Column;
 use limiter_agent::dataplane::{Maps, Programs};
 use limiter_agent::egress::Gate;
-use limiter_agent::netlink::Netlink;
+use limiter_agent::netlink::{Netfilter, Netlink};
 use limiter_agent::reconcile::undo::Undo;
 use limiter_agent::reconcile::{Node, reconcile};
 use limiter_agent::sizing;
 use limiter_agent::state::Source;
 use limiter_tests::netns::Namespace;
+use limiter_tests::topology::{HOST_V4, Topology};
 use serde_json::json;
 
 use crate::report::{Report, Target};
@@ -59,8 +60,98 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<Report> {
         rows.push([size.to_string(), a, b, c, d]);
     }
     report.table("egress", columns, &rows, json);
+    targets.extend(switches(&mut report, quick, rounds)?);
     report.targets(&targets);
     Ok(report)
+}
+
+/// A network changes its address while it has many connections.
+fn switches(report: &mut Report, quick: bool, rounds: usize) -> anyhow::Result<Vec<Target>> {
+    let connections: u16 = if quick { 100 } else { 10_000 };
+    report.say(&format!(
+        "A network with {connections} open connections changes its address beside one that keeps a shared one: ms \
+         until nothing\nuses the address before, and nothing is left to do; reading comes before."
+    ));
+    let samples: Vec<[f64; 4]> =
+        (0..rounds).map(|_| of_connections(connections)).collect::<Result<_, _>>()?;
+    let names = ["shared to exclusive", "exclusive to shared", "shared to none", "none to shared"];
+    let (mut rows, mut json) = (Vec::new(), Vec::new());
+    let mut slowest = 0.0_f64;
+    for (place, name) in names.into_iter().enumerate() {
+        let figure = Spread::of(samples.iter().map(|sample| sample[place]));
+        slowest = slowest.max(figure.median);
+        json.push(json!({ "switch": name, "connections": connections, "ms": figure.json() }));
+        rows.push([name.to_owned(), figure.cell(1)]);
+    }
+    report.table("switch", [Column::Text("switch"), Column::Number("ms")], &rows, json);
+    let what = "the slowest switch with 10,000 connections, ms".to_owned();
+    Ok(if quick { Vec::new() } else { vec![Target { what, limit: 100.0, found: slowest }] })
+}
+
+fn of_connections(connections: u16) -> anyhow::Result<[f64; 4]> {
+    let topology = Topology::new(&[1]);
+    let folder = tempfile::tempdir()?;
+    let pins = Path::new("/sys/fs/bpf").join(format!("limiter-bench-{}", std::process::id()));
+    let result = topology.node.enter(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(switch_times(&topology, connections, folder.path(), &pins))
+    });
+    Maps::unpin(&pins)?;
+    result
+}
+
+async fn switch_times(
+    topology: &Topology,
+    connections: u16,
+    folder: &Path,
+    pins: &Path,
+) -> anyhow::Result<[f64; 4]> {
+    let file = folder.join("state.yaml");
+    let of_network = |egress: &str| {
+        format!(
+            "version: 1\ninterfaces: [{{match: \"inst*\"}}]\nnetworks:\n\
+             - {{name: other, prefixes: [10.99.0.0/24], egress: {{shared: 198.51.100.8}}}}\n\
+             - {{name: n, prefixes: [10.10.0.0/24], egress: {egress}, instances: [{{name: a, addresses: [10.10.0.2]}}]}}\n"
+        )
+    };
+    let [shared, exclusive, none] =
+        ["{shared: 198.51.100.8}", "{exclusive: 198.51.100.7}", "none"].map(of_network);
+    fs::write(&file, &shared)?;
+    let source = Source::read(&file)?;
+    let programs = Programs::load(pins, &sizing::sizes(&source.desired))?;
+    let maps = Maps::open(pins)?.context("the maps just pinned")?;
+    let (netlink, gate, undo) = (Netlink::open()?, Gate::open()?, Undo::open(folder)?);
+    let mut node = Node { maps, programs, netlink, gate, undo, actions: 0 };
+    reconcile(&mut node, &source.desired).await?;
+    let mut netfilter = Netfilter::open()?;
+    let mut times = [0.0; 4];
+    for (time, (state, before)) in times.iter_mut().zip([
+        (&exclusive, Ipv4Addr::new(198, 51, 100, 8)),
+        (&shared, Ipv4Addr::new(198, 51, 100, 7)),
+        (&none, Ipv4Addr::new(198, 51, 100, 8)),
+        (&shared, topology.instance(0, 0).v4),
+    ]) {
+        topology.instance(0, 0).namespace.enter(|| -> anyhow::Result<()> {
+            let socket = UdpSocket::bind(("0.0.0.0", 5000))?;
+            for port in 20_000..20_000 + connections {
+                // Answers that nobody listens make some calls fail; the packet before was sent.
+                while socket.send_to(b"open", (HOST_V4, port)).is_err() {}
+            }
+            Ok(())
+        })?;
+        let open = netfilter.connections(Some(before), |_| true).await?.len();
+        anyhow::ensure!(open >= usize::from(connections), "only {open} connections leave through {before}");
+        fs::write(&file, state)?;
+        let source = Source::read(&file)?;
+        let start = Instant::now();
+        let settled = reconcile(&mut node, &source.desired).await?;
+        *time = ms(start);
+        anyhow::ensure!(settled.actions.is_empty(), "the switch is not in force: {:?}", settled.actions);
+        let left =
+            netfilter.connections(Some(before), |connection| connection.source.octets()[0] == 10).await?;
+        anyhow::ensure!(left.is_empty(), "{} connections still leave through {before}", left.len());
+    }
+    Ok(times)
 }
 
 fn from_nothing(networks: u32) -> anyhow::Result<[f64; 4]> {
