@@ -8,6 +8,7 @@ pub mod dataplane;
 pub mod desired;
 pub mod egress;
 mod life;
+pub mod line;
 pub mod metrics;
 pub mod netlink;
 pub mod place;

@@ -13,6 +13,7 @@ use crate::control::InForce;
 use crate::dataplane::{Maps, Programs};
 use crate::desired::{Desired, OriginSpec};
 use crate::egress::Gate;
+use crate::line;
 use crate::metrics::Rounds;
 use crate::netlink::Netlink;
 use crate::place::Place;
@@ -35,31 +36,58 @@ pub(crate) struct Life {
     pub(crate) rounds: Arc<Rounds>,
 }
 
-/// A state that is not put in force.
+/// A state that is not in force as it should be.
 #[derive(Debug)]
 pub(crate) struct Refused {
     /// Which state of the control plane it is, where it is one.
     pub(crate) origin: Option<OriginSpec>,
     /// Why.
     pub(crate) reason: anyhow::Error,
+    /// The state is at fault, not the node.
+    is_of_state: bool,
 }
 
 impl Refused {
     fn new(origin: Option<&OriginSpec>, reason: impl Into<anyhow::Error>) -> Self {
-        Self { origin: origin.cloned(), reason: reason.into() }
+        let reason = reason.into();
+        let of_state =
+            |error: &ReconcileError| matches!(error, ReconcileError::Plan(_) | ReconcileError::State(_));
+        let is_of_state = reason.downcast_ref().is_some_and(of_state);
+        Self { origin: origin.cloned(), reason, is_of_state }
+    }
+
+    /// What is so, and why, in one line.
+    pub(crate) fn sentence(&self) -> String {
+        let what = if self.is_of_state {
+            "the state file is refused, the last good state holds"
+        } else {
+            "the node is not as its state says, which is tried again"
+        };
+        format!("{what}: {}", self.why())
+    }
+
+    /// Why, in one line.
+    pub(crate) fn why(&self) -> String {
+        line::of(&format!("{:#}", self.reason), line::CHARS_MAX)
     }
 }
 
 impl From<state::Refusal> for Refused {
     fn from(refusal: state::Refusal) -> Self {
-        Self { origin: refusal.origin, reason: refusal.error.into() }
+        Self { origin: refusal.origin, reason: refusal.error.into(), is_of_state: true }
     }
 }
 
 impl Life {
     /// Puts the state file in force, or what was last in force where the file is refused: a node that
-    /// starts with a broken file must not run without limits. Then also what is refused.
+    /// starts with a broken file must not run without limits. Then also what is refused. Nothing is refused
+    /// where the control plane sent nothing yet.
     pub(crate) async fn begin(place: &Place) -> Result<(Self, Option<Refused>), Refused> {
+        if place.has_received_nothing() {
+            let (life, _) = Box::pin(Self::from(place, &place.applied())).await?;
+            let forgotten = state::forget_refusal(place).context("forgetting what was refused before");
+            return Ok((life, forgotten.err().map(|error| Refused::new(None, error))));
+        }
         match Box::pin(Self::from(place, &place.state_file)).await {
             Ok((life, source)) => match source.note_applied(place) {
                 Ok(()) => Ok((life, None)),
@@ -149,7 +177,7 @@ impl Life {
         if file_watch.is_being_written() {
             let file = self.place.state_file.display();
             let reason = anyhow::anyhow!("{file}: it is being written and is read when that ends");
-            return Err(Refused::new(None, reason));
+            return Err(Refused { origin: None, reason, is_of_state: true });
         }
         Ok(source?)
     }
@@ -162,7 +190,7 @@ impl Life {
 
     /// What the control plane is to know.
     pub(crate) fn in_force(&self, refused: Option<Refused>) -> InForce {
-        let refused = refused.and_then(|refused| Some((refused.origin?, format!("{:#}", refused.reason))));
+        let refused = refused.and_then(|refused| Some((refused.origin.clone()?, refused.why())));
         InForce { origin: self.desired.origin.clone(), refused }
     }
 
@@ -171,6 +199,12 @@ impl Life {
         let (networks, instances) = (self.desired.networks.len(), self.desired.instances.len());
         let revision = self.desired.origin.as_ref().map(|origin| origin.revision);
         tracing::info!(networks, instances, revision, "in force");
+        self.notify_ready();
+    }
+
+    /// Says so to the service manager alone.
+    pub(crate) fn notify_ready(&self) {
+        let (networks, instances) = (self.desired.networks.len(), self.desired.instances.len());
         let status = format!("{networks} networks and {instances} instances in force");
         let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
     }

@@ -76,6 +76,11 @@ impl Place {
         self.state_file == self.received()
     }
 
+    /// True where the control plane owns the state and sent none yet.
+    pub fn has_received_nothing(&self) -> bool {
+        self.is_controlled() && self.state_file.try_exists().is_ok_and(|exists| !exists)
+    }
+
     /// Makes the folder of the records and locks it; one process at a time changes the node.
     ///
     /// # Errors

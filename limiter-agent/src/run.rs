@@ -1,5 +1,6 @@
 //! The agent's life: load, reconcile, wait for whatever may have changed, reconcile again.
 
+use std::future::pending;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,10 @@ use crate::watchdog::Watchdog;
 /// Everything is read again after this time, should a notification have been lost.
 const REREAD: Duration = Duration::from_secs(30);
 
+/// Why the agent ends when the thread of the link did.
+const LINK_ENDED: &str = "the link to the control plane broke off by a fault of the agent's, which is logged before; \
+                          limits stay in force, start the agent again";
+
 /// While no state is in force yet, it is tried again after this time.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -42,13 +47,15 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
     })?;
     let listener = listen(args.metrics).await?;
     let mut ends = Ends::open()?;
+    // From the start on, since a signal that nobody awaits ends the process.
+    let mut hangup = signal(SignalKind::hangup())?;
     let (place, link) = owner(place, &args.link)?;
     // Watches are open before the first reading, so no change is missed.
     let file_watch = StateWatch::open(&place.state_file)?;
     let mut node_watch = Watch::open()?;
     let begun = match &link {
         None => Life::begin(&place).await.map(Some).map_err(|refused| refused.reason)?,
-        Some(link) => begin_controlled(&place, link, &file_watch, &mut ends).await,
+        Some(link) => begin_controlled(&place, link, &file_watch, &mut ends).await?,
     };
     let Some((mut life, refused)) = begun else { return Ok(()) };
     privilege::drop_to(Stage::Life).context("giving up capabilities")?;
@@ -58,10 +65,10 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
         tokio::spawn(metrics::serve(listener, Arc::new(collector)));
     }
     life.tell_ready();
-    tell(&place, link.as_ref(), &life, refused);
+    let mut said = None;
+    tell(&place, link.as_ref(), &life, refused, &mut said);
     heap::give_back();
 
-    let mut hangup = signal(SignalKind::hangup())?;
     let mut timer = tokio::time::interval(REREAD);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     timer.reset();
@@ -69,15 +76,17 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             () = watchdog.sign() => continue,
-            _ = hangup.recv() => {}
+            // Whoever asks wants to be told again.
+            _ = hangup.recv() => said = said.map(|_| String::new()),
             _ = timer.tick() => {}
             () = file_watch.changed() => {}
             () = life.next_end() => {}
             changed = node_watch.changed() => changed?,
+            () = ended(link.as_ref()) => anyhow::bail!(LINK_ENDED),
             () = ends.asked() => break,
         }
         let refused = life.step(&file_watch).await;
-        tell(&place, link.as_ref(), &life, refused);
+        tell(&place, link.as_ref(), &life, refused, &mut said);
         heap::give_back();
     }
     tracing::info!("stopping; limits stay in force");
@@ -92,7 +101,9 @@ fn owner(place: Place, args: &LinkArgs) -> anyhow::Result<(Place, Option<Link>)>
         let link = Link::start(&place, args, endpoint)?;
         return Ok((place, Some(link)));
     }
-    Record::remove(&place).context("giving the state back to the state file")?;
+    if Record::give_back_to_file(&place).context("giving the node back to the state file")? {
+        tracing::warn!("the bypass of this node ends: the state file says what passes from now on");
+    }
     Ok((place, None))
 }
 
@@ -103,42 +114,83 @@ async fn begin_controlled(
     link: &Link,
     file_watch: &StateWatch,
     ends: &mut Ends,
-) -> Option<(Life, Option<Refused>)> {
+) -> anyhow::Result<Option<(Life, Option<Refused>)>> {
+    let mut said = None;
     loop {
         let refused = match Life::begin(place).await {
-            Ok(begun) => return Some(begun),
+            Ok(begun) => {
+                if place.has_received_nothing() {
+                    tracing::info!(
+                        control = link.control,
+                        "nothing received yet; what was in force last stays"
+                    );
+                }
+                return Ok(Some(begun));
+            }
             Err(refused) => refused,
         };
-        let reason = if place.state_file.exists() {
-            format!("{:#}", refused.reason)
-        } else {
+        let status = format!("no state in force yet, waiting for one from {}", link.control);
+        let why = if place.has_received_nothing() && !place.applied().exists() {
+            if said.is_none() {
+                tracing::info!("{status}");
+            }
+            said = said.or(Some(String::new()));
             Record::read(place).and_then(|record| record.problem).unwrap_or_default()
+        } else {
+            let why = refused.why();
+            if said.as_ref() != Some(&why) {
+                tracing::warn!("{status}: {why}");
+            }
+            said = Some(why.clone());
+            why
         };
-        let status = format!("no limits yet, waiting for a state from {}: {reason}", link.control);
-        tracing::warn!("{}", status.trim_end_matches(": "));
+        let status = format!("{status}: {why}");
         let patience = u32::try_from((3 * RETRY).as_micros()).unwrap_or(u32::MAX);
-        let _ = sd_notify::notify(&[NotifyState::Status(&status), NotifyState::ExtendTimeoutUsec(patience)]);
+        let status = NotifyState::Status(status.trim_end_matches(": "));
+        let _ = sd_notify::notify(&[status, NotifyState::ExtendTimeoutUsec(patience)]);
         if let Some(origin) = refused.origin {
-            link.tell_refused(origin, reason);
+            link.tell_refused(origin, why);
         }
         tokio::select! {
             () = file_watch.changed() => {}
             () = tokio::time::sleep(RETRY) => {}
-            () = ends.asked() => return None,
+            () = link.ended() => anyhow::bail!(LINK_ENDED),
+            () = ends.asked() => return Ok(None),
         }
     }
 }
 
-/// Tells whoever must know what is in force, and what is not.
-fn tell(place: &Place, link: Option<&Link>, life: &Life, refused: Option<Refused>) {
-    if let Some(Refused { reason, .. }) = &refused {
-        let reason = format!("{reason:#}");
-        tracing::error!(reason, "the state file is refused, the last good state stays in force");
-        state::note_refused(place, &reason);
-        let _ = sd_notify::notify(&[NotifyState::Status(&format!("state file refused: {reason}"))]);
+/// Tells whoever must know what is in force, and what is not; the log only what was not `said` to it last.
+fn tell(
+    place: &Place,
+    link: Option<&Link>,
+    life: &Life,
+    refused: Option<Refused>,
+    said: &mut Option<String>,
+) {
+    let sentence = refused.as_ref().map(Refused::sentence);
+    if let Some(sentence) = &sentence {
+        if said.as_ref() != Some(sentence) {
+            tracing::error!("{sentence}");
+        }
+        state::note_refused(place, sentence);
+        let _ = sd_notify::notify(&[NotifyState::Status(sentence)]);
     }
+    if sentence.is_none() && said.is_some() {
+        tracing::info!("nothing is refused any more");
+        life.notify_ready();
+    }
+    *said = sentence;
     if let Some(link) = link {
         link.tell(life.in_force(refused));
+    }
+}
+
+/// Waits until the link is gone; for ever where there is to be none.
+async fn ended(link: Option<&Link>) {
+    match link {
+        Some(link) => link.ended().await,
+        None => pending().await,
     }
 }
 

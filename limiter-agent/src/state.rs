@@ -42,8 +42,12 @@ impl Source {
         Self::of(path, desired::bytes(path)?)
     }
 
-    /// Reads and checks the state file unless it holds what was last put in force.
+    /// Reads and checks the state file unless it holds what was last put in force, or is still to come from
+    /// the control plane.
     pub fn read_changed(place: &Place) -> Result<Option<Self>, Refusal> {
+        if place.has_received_nothing() {
+            return Ok(None);
+        }
         let bytes = desired::bytes(&place.state_file)?;
         if is_applied(place, &bytes) {
             return Ok(None);
@@ -103,9 +107,9 @@ pub fn forget_refusal(place: &Place) -> io::Result<()> {
     }
 }
 
-/// Notes why the state file is not in force, for `status`.
-pub fn note_refused(place: &Place, reason: &str) {
-    if let Err(error) = fs::write(place.refused(), reason) {
+/// Notes that the state file is not in force and why, for `status`.
+pub fn note_refused(place: &Place, what: &str) {
+    if let Err(error) = fs::write(place.refused(), what) {
         tracing::warn!(%error, "the refusal could not be noted for status");
     }
 }

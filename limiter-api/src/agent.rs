@@ -1,6 +1,6 @@
 //! What an agent and the control plane say to each other.
 
-use limiter_state::NodeState;
+use limiter_state::{NodeState, StateDelta};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -31,11 +31,23 @@ pub struct StateQuery {
 pub struct AgentState {
     /// Identity of the control plane's database; another one replaces everything.
     pub incarnation: String,
-    /// The change that made it what it is; the same as in the state's origin.
+    /// The last change that it takes in; the same as in its origin.
     pub revision: u64,
-    /// The state, in the form of a state file.
+    /// All of it, or what changed.
+    #[serde(flatten)]
+    pub content: AgentContent,
+}
+
+/// A state, or what makes it of the one that the agent has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentContent {
+    /// All of it, in the form of a state file.
     #[schema(value_type = Object)]
-    pub state: NodeState,
+    State(NodeState),
+    /// What changed after the revision that the agent named.
+    #[schema(value_type = Object)]
+    Delta(StateDelta),
 }
 
 /// What is in force on a node.

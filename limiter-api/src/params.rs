@@ -135,6 +135,8 @@ pub struct NetworkQuery {
     pub account: Option<String>,
     /// In this region.
     pub region: Option<String>,
+    /// In this zone.
+    pub zone: Option<String>,
     /// Whose name contains this.
     pub name: Option<String>,
     /// True: only those that no plan holds.
@@ -185,6 +187,10 @@ pub struct NetworkChange {
     pub prefixes: Option<Vec<String>>,
     /// The basic rate of a shared network. Operators only.
     pub basic_bps: Option<u64>,
+    /// Ids or names of all nodes that carry it; null: every node of its region that serves its zone. Operators
+    /// only.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "nullable")]
+    pub nodes: Option<Option<Vec<String>>>,
     /// `allow` or `deny`.
     pub internet: Option<String>,
     /// `drop` or `budget`.
@@ -207,6 +213,8 @@ pub struct InstanceQuery {
     pub network: Option<String>,
     /// Bound to this rule.
     pub rule: Option<String>,
+    /// True: only those bound to a rule; false: only those bound to none.
+    pub bound: Option<bool>,
     /// Whose name contains this.
     pub name: Option<String>,
     /// `next` of the page before.
@@ -241,6 +249,16 @@ pub struct InstanceChange {
     pub addresses: Option<Vec<String>>,
     /// `allow` or `deny`.
     pub internet: Option<String>,
+}
+
+/// Moves an instance to another network of its account; it leaves its rule.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MoveInstance {
+    /// The network it goes to.
+    pub network: String,
+    /// All addresses and prefixes it owns there; absent: those that it has.
+    pub addresses: Option<Vec<String>>,
 }
 
 /// Which plans.

@@ -128,7 +128,8 @@ pub struct Applied {
     /// The revision that holds them; absent where nothing was changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u64>,
-    /// Plans that are not in use yet: rules of theirs are left out, until the setup is applied again.
+    /// Plans that are not in force: what was to change in their rules and bindings is left out, until the
+    /// setup is applied again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<String>,
 }

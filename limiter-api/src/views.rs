@@ -100,8 +100,14 @@ pub struct Token {
     pub role: String,
     /// The account of a customer's or viewer's token.
     pub account: Option<String>,
+    /// Name of that account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_name: Option<String>,
     /// The node of an agent's token.
     pub node: Option<String>,
+    /// Name of that node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_name: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends; absent: never.
@@ -127,7 +133,7 @@ pub struct Node {
     pub bypass: bool,
     /// The revision in force on it.
     pub acked_revision: u64,
-    /// The revision that it is to have.
+    /// The last revision that concerns it: it has everything where `acked_revision` is no lower.
     pub wanted_revision: u64,
     /// When it acknowledged last.
     pub acked_at: Option<Timestamp>,

@@ -102,8 +102,10 @@ fn what_answers_with_a_secret_is_sent_once() {
 #[test]
 fn a_version_is_sent_as_a_condition() {
     let (client, requests) = server(vec![answer("200 OK", ACCOUNT)]);
-    block_on(client.update_account("a/1", &limiter_api::params::AccountChange::default(), Some(7)))
-        .expect("an account with a field that is not known yet");
+    block_on(
+        client.at_version(Some(7)).update_account("a/1", &limiter_api::params::AccountChange::default()),
+    )
+    .expect("an account with a field that is not known yet");
     let request = requests.recv().expect("a request");
     assert!(request.starts_with("PATCH /v1/accounts/a%2F1 "), "{request}");
     assert_eq!(header(&request, "if-match").as_deref(), Some("\"7\""));

@@ -72,6 +72,14 @@ pub(crate) struct WaitArgs {
     pub(crate) timeout: SignedDuration,
 }
 
+/// Nothing is changed where somebody else was first.
+#[derive(Debug, Args)]
+pub(crate) struct IfVersion {
+    /// Only while it has this version, as `show` tells it
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) if_version: Option<u64>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Networks: instances that share one Internet budget

@@ -16,7 +16,7 @@ mod user;
 use clap::CommandFactory as _;
 use limiter_api::client::Client;
 
-use crate::args::{Cli, Command, Global};
+use crate::args::{Cli, Command, Global, IfVersion};
 use crate::confirm::Confirm;
 use crate::credential;
 use crate::endpoint;
@@ -58,6 +58,11 @@ impl Session {
     /// The account of a new user or token: those of other roles have none, whatever the environment says.
     fn account_of_role(&self, role: &str) -> Option<String> {
         self.account.clone().filter(|_| matches!(role, "customer" | "viewer"))
+    }
+
+    /// A client whose changes are refused where somebody else was first.
+    fn client_at(&self, version: &IfVersion) -> Client {
+        self.client.at_version(version.if_version)
     }
 
     fn find(&self) -> Lookup<'_> {

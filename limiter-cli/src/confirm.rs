@@ -89,6 +89,15 @@ pub(crate) fn delete_instances(instances: &[Instance]) -> String {
     )
 }
 
+/// What moving an instance that is bound to a rule does.
+pub(crate) fn move_instance(instance: &Instance, to: &Network) -> String {
+    format!(
+        "Instance {} goes to network {} and leaves its rule; there it is limited by the network alone, or by the \
+         network's default rule.",
+        instance.name, to.name
+    )
+}
+
 /// What deleting rules does.
 pub(crate) fn delete_rules(rules: &[Rule]) -> String {
     let bound: u64 = rules.iter().map(|rule| rule.instances).sum();
@@ -181,6 +190,7 @@ mod tests {
         assert!(fence(&fixture::node()).contains("only when it passes no packet"));
         assert!(bypass(&fixture::node()).contains("unlimited and unmetered"));
         assert!(delete_network(&fixture::network()).contains("3 instances"));
+        assert!(move_instance(&fixture::instance(), &fixture::network()).contains("leaves its rule"));
         assert!(delete_instances(&[fixture::instance()]).starts_with("1 instance is deleted: web-1."));
     }
 }

@@ -94,8 +94,8 @@ async fn until(
                 spinner.set_message(plain(&what));
                 problem = late(&what);
             }
-            // A control plane that restarts comes back.
-            Ok(Err(error @ ClientError::Unreachable { .. })) => problem = Failure::Client(error),
+            // A control plane that restarts or is busy comes back.
+            Ok(Err(error)) if error.is_passing() => problem = Failure::Client(error),
             Ok(Err(error)) => break Err(Failure::Client(error)),
             Err(_) => break Err(problem),
         }

@@ -61,7 +61,8 @@ CREATE TABLE public.networks (
     status text NOT NULL COLLATE pg_catalog."C",
     revision bigint NOT NULL,
     created_us bigint NOT NULL,
-    version bigint NOT NULL
+    version bigint NOT NULL,
+    news_revision bigint DEFAULT 0 NOT NULL
 );
 CREATE TABLE public.nodes (
     id text NOT NULL COLLATE pg_catalog."C",
@@ -108,10 +109,6 @@ CREATE TABLE public.plans (
     version bigint NOT NULL,
     due_us bigint,
     waiting boolean NOT NULL
-);
-CREATE TABLE public.regions (
-    name text NOT NULL COLLATE pg_catalog."C",
-    revision bigint NOT NULL
 );
 CREATE TABLE public.rules (
     id text NOT NULL COLLATE pg_catalog."C",
@@ -166,8 +163,6 @@ ALTER TABLE ONLY public.nodes
     ADD CONSTRAINT nodes_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_pkey PRIMARY KEY (id);
-ALTER TABLE ONLY public.regions
-    ADD CONSTRAINT regions_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY public.rules
     ADD CONSTRAINT rules_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.seaql_migrations
@@ -182,6 +177,7 @@ CREATE INDEX events_of_account ON public.events USING btree (account_id, revisio
 CREATE INDEX events_of_subject ON public.events USING btree (subject, revision, number);
 CREATE INDEX idempotency_age ON public.idempotency USING btree (created_us);
 CREATE INDEX instances_age ON public.instances USING btree (created_us, id);
+CREATE INDEX instances_changed ON public.instances USING btree (network_id, revision);
 CREATE UNIQUE INDEX instances_external_id ON public.instances USING btree (account_id, external_id);
 CREATE UNIQUE INDEX instances_name ON public.instances USING btree (network_id, name);
 CREATE INDEX instances_of_account ON public.instances USING btree (account_id, created_us, id);
@@ -191,6 +187,7 @@ CREATE INDEX networks_age ON public.networks USING btree (created_us, id);
 CREATE INDEX networks_default_rule ON public.networks USING btree (default_rule_id);
 CREATE UNIQUE INDEX networks_external_id ON public.networks USING btree (account_id, external_id);
 CREATE UNIQUE INDEX networks_name ON public.networks USING btree (account_id, name);
+CREATE INDEX networks_news ON public.networks USING btree (news_revision);
 CREATE INDEX networks_of_account ON public.networks USING btree (account_id, created_us, id);
 CREATE INDEX networks_of_zone ON public.networks USING btree (region, zone);
 CREATE UNIQUE INDEX nodes_name ON public.nodes USING btree (name);
@@ -202,6 +199,7 @@ CREATE UNIQUE INDEX plans_network ON public.plans USING btree (network_id);
 CREATE INDEX plans_of_account ON public.plans USING btree (account_id, created_us, id);
 CREATE INDEX plans_waiting ON public.plans USING btree (region, waiting);
 CREATE INDEX rules_age ON public.rules USING btree (created_us, id);
+CREATE INDEX rules_changed ON public.rules USING btree (plan_id, revision);
 CREATE UNIQUE INDEX rules_name ON public.rules USING btree (plan_id, name);
 CREATE INDEX rules_of_account ON public.rules USING btree (account_id, created_us, id);
 CREATE INDEX tokens_account ON public.tokens USING btree (account_id);

@@ -49,6 +49,7 @@ CREATE TABLE "instances" (
     FOREIGN KEY ("network_id") REFERENCES "networks" ("id") ON DELETE RESTRICT,
     FOREIGN KEY ("rule_id") REFERENCES "rules" ("id") ON DELETE RESTRICT );
 CREATE INDEX "instances_age" ON "instances" ("created_us", "id");
+CREATE INDEX "instances_changed" ON "instances" ("network_id", "revision");
 CREATE UNIQUE INDEX "instances_external_id" ON "instances" ("account_id", "external_id");
 CREATE UNIQUE INDEX "instances_name" ON "instances" ("network_id", "name");
 CREATE INDEX "instances_of_account" ON "instances" ("account_id", "created_us", "id");
@@ -72,11 +73,13 @@ CREATE TABLE "networks" (
     "revision" integer NOT NULL,
     "created_us" integer NOT NULL,
     "version" integer NOT NULL,
+    "news_revision" integer NOT NULL DEFAULT 0,
     FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT );
 CREATE INDEX "networks_age" ON "networks" ("created_us", "id");
 CREATE INDEX "networks_default_rule" ON "networks" ("default_rule_id");
 CREATE UNIQUE INDEX "networks_external_id" ON "networks" ("account_id", "external_id");
 CREATE UNIQUE INDEX "networks_name" ON "networks" ("account_id", "name");
+CREATE INDEX "networks_news" ON "networks" ("news_revision");
 CREATE INDEX "networks_of_account" ON "networks" ("account_id", "created_us", "id");
 CREATE INDEX "networks_of_zone" ON "networks" ("region", "zone");
 CREATE TABLE "nodes" (
@@ -133,9 +136,6 @@ CREATE UNIQUE INDEX "plans_external_id" ON "plans" ("account_id", "external_id")
 CREATE UNIQUE INDEX "plans_network" ON "plans" ("network_id");
 CREATE INDEX "plans_of_account" ON "plans" ("account_id", "created_us", "id");
 CREATE INDEX "plans_waiting" ON "plans" ("region", "waiting");
-CREATE TABLE "regions" (
-    "name" text NOT NULL PRIMARY KEY,
-    "revision" integer NOT NULL );
 CREATE TABLE "rules" (
     "id" text NOT NULL PRIMARY KEY,
     "account_id" text NOT NULL,
@@ -149,6 +149,7 @@ CREATE TABLE "rules" (
     FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT,
     FOREIGN KEY ("plan_id") REFERENCES "plans" ("id") ON DELETE RESTRICT );
 CREATE INDEX "rules_age" ON "rules" ("created_us", "id");
+CREATE INDEX "rules_changed" ON "rules" ("plan_id", "revision");
 CREATE UNIQUE INDEX "rules_name" ON "rules" ("plan_id", "name");
 CREATE INDEX "rules_of_account" ON "rules" ("account_id", "created_us", "id");
 CREATE TABLE "seaql_migrations" (

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
@@ -12,12 +13,16 @@ use limiter_domain::Settings;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 
 use crate::app::{App, Call, Caller, Clock};
 use crate::args::{Cli, Command, RunArgs};
 use crate::serve::Doors;
 use crate::store::Store;
 use crate::{http, jobs, secret};
+
+/// How long the database may take to close.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// Does what `cli` says.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
@@ -44,7 +49,7 @@ async fn serve(database: &str, args: &RunArgs) -> anyhow::Result<()> {
     raise_open_files();
     let doors = Doors::bind(args).await?;
     let store = open(database).await?;
-    let app = App::new(store, Settings::default(), Clock::system());
+    let app = App::new(store.clone(), Settings::default(), Clock::system());
     tracing::info!(address = ?doors.address(), socket = args.socket, "serving");
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -62,6 +67,9 @@ async fn serve(database: &str, args: &RunArgs) -> anyhow::Result<()> {
     };
     let served = doors.serve(http::router(app), stop).await;
     work.abort();
+    let _ = work.await;
+    // A call that does not end is no reason to stay: the next start finds the same in the log of the database.
+    let _ = timeout(CLOSING, store.close()).await;
     served
 }
 

@@ -52,6 +52,7 @@ macro_rules! kinds {
 
 kinds! {
     AccountCreated = "account.created",
+    AccountUpdated = "account.updated",
     AccountDisabled = "account.disabled",
     AccountEnabled = "account.enabled",
     UserCreated = "user.created",
@@ -70,6 +71,7 @@ kinds! {
     NetworkDeleted = "network.deleted",
     InstanceCreated = "instance.created",
     InstanceUpdated = "instance.updated",
+    InstanceMoved = "instance.moved",
     InstanceDeleted = "instance.deleted",
     PlanCreated = "plan.created",
     PlanInUse = "plan.in_use",

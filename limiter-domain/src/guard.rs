@@ -57,7 +57,8 @@ pub(crate) fn exists(plan: &Plan) -> Result<(), Refusal> {
     }
 }
 
-fn payment(plan: &Plan, verb: Verb) -> Result<(), Refusal> {
+/// Each way of paying has operations of its own.
+pub(crate) fn payment(plan: &Plan, verb: Verb) -> Result<(), Refusal> {
     let remedy = match (verb, plan.pay) {
         (Verb::Renew | Verb::SetAutoRenew, Pay::PostPaid) => "it runs until it is deleted",
         (Verb::Unsubscribe, Pay::PostPaid) => "delete it instead",

@@ -151,6 +151,42 @@ pub fn update(
     Ok(Change { value: next, reaches_nodes: !unseen, events })
 }
 
+/// Moves an instance to the network of `facts`, with other `addresses` where they are given. It leaves its
+/// rule, which is of a plan of the network it leaves.
+///
+/// Refused as [`create`], with `NetworkNotFound` for a network of another account, and with
+/// `InvalidParameter` where it is in that network already.
+pub fn relocate(
+    instance: &Instance,
+    addresses: Option<&[String]>,
+    facts: Facts<'_>,
+    now: Timestamp,
+    revision: Revision,
+) -> Result<Change<Instance>, Refusal> {
+    let to = facts.network;
+    if to.account != instance.account {
+        return Err(Refusal::missing(Code::NetworkNotFound, "network", &to.id).at("network"));
+    }
+    if to.id == instance.network {
+        let message = format!("instance {} is in network {} already; name another", instance.id, to.id);
+        return Err(Refusal::new(Code::InvalidParameter, message).at("network"));
+    }
+    ready(to).map_err(|refusal| refusal.at("network"))?;
+    let mut next = Instance { network: to.id.clone(), rule: None, revision, ..instance.clone() };
+    let own: Vec<String> = instance.addresses.iter().map(|net| address::show(*net)).collect();
+    let texts = addresses.unwrap_or(&own);
+    next.addresses = claims::read(texts, "addresses", instance_address)?;
+    placed(&next, texts, facts)?;
+    text::free(facts.name_taken, "name", Some(&instance.name))?;
+    let detail = format!("network {} -> {}, {}", instance.network, to.id, shown(&next.addresses));
+    let mut events = Vec::new();
+    if let Some(rule) = &instance.rule {
+        events.push(Happening::new(now, EventKind::BindingRemoved, rule.to_string()));
+    }
+    events.push(Happening::new(now, EventKind::InstanceMoved, detail));
+    Ok(Change { value: next, reaches_nodes: true, events })
+}
+
 /// What deleting an instance writes; it is always allowed, and its binding goes with it.
 pub fn delete(instance: &Instance, now: Timestamp) -> Vec<Happening> {
     let detail = format!("{}, {}", instance.name, shown(&instance.addresses));
@@ -184,13 +220,8 @@ fn placed(instance: &Instance, texts: &[String], facts: Facts<'_>) -> Result<(),
     Ok(())
 }
 
-/// The first few of a list of any length.
 fn shown(nets: &[IpNet]) -> String {
-    let mut all: Vec<String> = nets.iter().take(8).map(|net| address::show(*net)).collect();
-    if all.len() < nets.len() {
-        all.push("...".to_owned());
-    }
-    all.join(", ")
+    text::few(nets.iter().map(|net| address::show(*net)))
 }
 
 fn differences(before: &Instance, after: &Instance) -> String {

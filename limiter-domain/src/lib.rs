@@ -16,6 +16,7 @@ pub mod instance;
 pub mod mode;
 pub mod network;
 pub mod node;
+pub mod node_delta;
 pub mod node_state;
 pub mod order;
 mod plan;

@@ -178,7 +178,7 @@ pub fn create(
     disjoint(&network, &new.prefixes, facts.claims)?;
     text::free(facts.name_taken, "name", Some(&new.name))?;
     text::free(facts.external_id_taken, "external_id", new.external_id.as_deref())?;
-    let detail = format!("{}, {}", network.name, new.prefixes.join(", "));
+    let detail = format!("{}, {}", network.name, text::few(network.prefixes.iter()));
     let events = vec![Happening::new(now, EventKind::NetworkCreated, detail)];
     Ok(Change { value: network, reaches_nodes: true, events })
 }
@@ -258,6 +258,12 @@ pub fn delete(
     next.revision = revision;
     let events = vec![Happening::new(now, EventKind::NetworkDeleted, network.name.to_string())];
     Ok(Change { value: next, reaches_nodes: true, events })
+}
+
+/// The nodes that lose a network by its change, as they become: each is to acknowledge that it let go.
+pub fn taken_from(before: &Network, after: &Network, nodes: &[Node], revision: Revision) -> Vec<Node> {
+    let loses = |node: &&Node| carries(node, before) && !carries(node, after);
+    nodes.iter().filter(loses).map(|node| Node { revision, ..node.clone() }).collect()
 }
 
 /// True for a deleted network that no node carries traffic of any more: it is to be forgotten.

@@ -178,7 +178,7 @@ pub fn delete(node: &Node, networks: &[Network], now: Timestamp) -> Result<Vec<H
     if let Some(network) = networks.iter().find(names) {
         let network = &network.id;
         return refuse(format!(
-            "network {network} names node {} among its nodes; delete that network first",
+            "network {network} names node {} among its nodes; name others for that network first",
             node.id
         ));
     }

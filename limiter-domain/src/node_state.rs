@@ -10,7 +10,9 @@ use limiter_state::{
 
 use crate::acknowledge::carries;
 use crate::mode::{mode, without_plan};
-use crate::{Instance, Network, NetworkId, NetworkMode, Node, Plan, Rule, RuleId};
+use crate::{
+    Instance, Network, NetworkId, NetworkMode, NetworkStatus, Node, Plan, PlanId, Revision, Rule, RuleId,
+};
 
 /// What there is, in any order; what does not concern the node is passed over.
 #[derive(Clone, Copy, Debug)]
@@ -34,27 +36,10 @@ const DEFAULT_ZONE: &str = "default";
 /// and long ones are cut before that; they change with the name alone. Instances have their own names,
 /// which are unique in the network.
 pub fn node_state(node: &Node, world: World<'_>, origin: OriginSpec) -> NodeState {
-    let holders: HashMap<&NetworkId, &Plan> =
-        world.plans.iter().filter_map(|plan| Some((plan.network.as_ref()?, plan))).collect();
-    let rules: HashMap<&RuleId, &Rule> = world.rules.iter().map(|rule| (&rule.id, rule)).collect();
-    let mut carried: BTreeMap<&NetworkId, (&Network, Vec<&Instance>)> = world
-        .networks
-        .iter()
-        .filter(|network| carries(node, network))
-        .map(|network| (&network.id, (network, Vec::new())))
-        .collect();
-    for instance in world.instances {
-        if let Some((_, instances)) = carried.get_mut(&instance.network) {
-            instances.push(instance);
-        }
-    }
-    let mut used = BTreeMap::new();
-    let mut networks = Vec::with_capacity(carried.len());
-    for (id, (network, mut instances)) in carried {
-        instances.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        let plan = holders.get(id).copied();
-        let rules = Rules { all: &rules, plan, used: &mut used };
-        networks.push(network_spec(network, plan, &instances, rules));
+    let carried = world.networks.iter().filter(|network| is_told(node, network)).collect();
+    let (mut used, mut networks) = (BTreeMap::new(), Vec::new());
+    for told in world.told(carried) {
+        networks.push(told.spec(&mut used));
     }
     NodeState {
         origin: Some(origin),
@@ -68,65 +53,105 @@ pub fn node_state(node: &Node, world: World<'_>, origin: OriginSpec) -> NodeStat
     }
 }
 
-/// The rules that are in force in a network, and those that some instance of the node uses.
-struct Rules<'a, 'b> {
-    all: &'b HashMap<&'a RuleId, &'a Rule>,
-    /// The plan that serves the network; only its rules are in force.
-    plan: Option<&'a Plan>,
-    used: &'b mut BTreeMap<&'a RuleId, &'a Rule>,
+/// True where `node` is told of `network`; of a deleted one it is not.
+pub(crate) fn is_told(node: &Node, network: &Network) -> bool {
+    network.status == NetworkStatus::Active && carries(node, network)
 }
 
-impl Rules<'_, '_> {
+/// The rules that some instance of the node uses.
+pub(crate) type Used<'a> = BTreeMap<&'a RuleId, &'a Rule>;
+
+/// A network as a node is told of it.
+pub(crate) struct Told<'a> {
+    /// The network.
+    pub(crate) network: &'a Network,
+    /// Its instances, in the order of identities.
+    pub(crate) instances: Vec<&'a Instance>,
+    mode: NetworkMode,
+    /// The rules in force: those of the plan that serves the network.
+    rules: HashMap<&'a RuleId, &'a Rule>,
+}
+
+impl<'a> World<'a> {
+    /// What there is of `networks`, in the order of identities.
+    pub(crate) fn told(self, networks: Vec<&'a Network>) -> Vec<Told<'a>> {
+        let mut plans: HashMap<&NetworkId, &Plan> =
+            self.plans.iter().filter_map(|plan| Some((plan.network.as_ref()?, plan))).collect();
+        let mut rules: HashMap<&PlanId, HashMap<&RuleId, &Rule>> = HashMap::new();
+        for rule in self.rules {
+            rules.entry(&rule.plan).or_default().insert(&rule.id, rule);
+        }
+        let mut told: BTreeMap<&NetworkId, Told<'_>> = BTreeMap::new();
+        for network in networks {
+            let plan = plans.remove(&network.id);
+            let mode = mode(network, plan);
+            let serving = plan.filter(|_| matches!(mode, NetworkMode::Premium { .. }));
+            let rules = serving.and_then(|plan| rules.remove(&plan.id)).unwrap_or_default();
+            told.insert(&network.id, Told { network, instances: Vec::new(), mode, rules });
+        }
+        for instance in self.instances {
+            if let Some(told) = told.get_mut(&instance.network) {
+                told.instances.push(instance);
+            }
+        }
+        let mut told: Vec<_> = told.into_values().collect();
+        for told in &mut told {
+            told.instances.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        }
+        told
+    }
+}
+
+impl<'a> Told<'a> {
+    /// The network with all its instances.
+    pub(crate) fn spec(&self, used: &mut Used<'a>) -> NetworkSpec {
+        let Self { network, mode, .. } = self;
+        let (rate, internet) = held(network, mode);
+        NetworkSpec {
+            id: Some(network.id.to_string()),
+            name: unique_name(&network.name, network.id.as_str()),
+            zone: named_zone(&network.zone),
+            prefixes: network.prefixes.iter().map(ToString::to_string).collect(),
+            up: rate,
+            down: rate,
+            internet,
+            observe: network.observe,
+            unknown_sources: network.unknown_sources,
+            egress: EgressSpec::None,
+            plan: match mode {
+                NetworkMode::Premium { plan, .. } => Some(plan.to_string()),
+                NetworkMode::Basic { .. } | NetworkMode::Offline => None,
+            },
+            until: until(network, mode),
+            default_rule: self.rule(network.default_rule.as_ref(), used),
+            instances: self.instance_specs(used),
+        }
+    }
+
+    /// Its instances.
+    pub(crate) fn instance_specs(&self, used: &mut Used<'a>) -> Vec<InstanceSpec> {
+        let spec = |instance: &&Instance| InstanceSpec {
+            id: Some(instance.id.to_string()),
+            name: instance.name.to_string(),
+            addresses: instance.addresses.iter().map(|net| show(*net)).collect(),
+            up: None,
+            down: None,
+            rule: self.rule(instance.rule.as_ref(), used),
+            internet: instance.internet,
+        };
+        self.instances.iter().map(spec).collect()
+    }
+
+    /// The rules in force that changed after `since`.
+    pub(crate) fn rules_changed(&self, since: Revision) -> impl Iterator<Item = (&'a RuleId, &'a Rule)> {
+        self.rules.iter().map(|(id, rule)| (*id, *rule)).filter(move |(_, rule)| rule.revision > since)
+    }
+
     /// The name of the rule `id`, where it is in force.
-    fn name(&mut self, id: Option<&RuleId>) -> Option<String> {
-        let rule = *self.all.get(id?)?;
-        self.plan.filter(|plan| plan.id == rule.plan)?;
-        self.used.insert(&rule.id, rule);
+    fn rule(&self, id: Option<&RuleId>, used: &mut Used<'a>) -> Option<String> {
+        let rule = *self.rules.get(id?)?;
+        used.insert(&rule.id, rule);
         Some(unique_name(&rule.name, rule.id.as_str()))
-    }
-}
-
-fn network_spec<'a>(
-    network: &'a Network,
-    plan: Option<&'a Plan>,
-    instances: &[&'a Instance],
-    mut rules: Rules<'a, '_>,
-) -> NetworkSpec {
-    let mode = mode(network, plan);
-    let serving = match &mode {
-        NetworkMode::Premium { plan, .. } => Some(plan.to_string()),
-        NetworkMode::Basic { .. } | NetworkMode::Offline => None,
-    };
-    rules.plan = rules.plan.filter(|_| serving.is_some());
-    let (rate, internet) = held(network, &mode);
-    let without_rule = instances.iter().any(|instance| instance.rule.is_none());
-    NetworkSpec {
-        id: Some(network.id.to_string()),
-        name: unique_name(&network.name, network.id.as_str()),
-        zone: named_zone(&network.zone),
-        prefixes: network.prefixes.iter().map(ToString::to_string).collect(),
-        up: rate,
-        down: rate,
-        internet,
-        observe: network.observe,
-        unknown_sources: network.unknown_sources,
-        egress: EgressSpec::None,
-        plan: serving,
-        until: until(network, &mode),
-        default_rule: rules.name(network.default_rule.as_ref().filter(|_| without_rule)),
-        instances: instances.iter().map(|instance| instance_spec(instance, &mut rules)).collect(),
-    }
-}
-
-fn instance_spec<'a>(instance: &'a Instance, rules: &mut Rules<'a, '_>) -> InstanceSpec {
-    InstanceSpec {
-        id: Some(instance.id.to_string()),
-        name: instance.name.to_string(),
-        addresses: instance.addresses.iter().map(|net| show(*net)).collect(),
-        up: None,
-        down: None,
-        rule: rules.name(instance.rule.as_ref()),
-        internet: instance.internet,
     }
 }
 
@@ -146,7 +171,7 @@ fn until(network: &Network, mode: &NetworkMode) -> Option<UntilSpec> {
     Some(UntilSpec { at: *at, up: rate, down: rate, internet, egress: EgressSpec::None })
 }
 
-fn rule_spec(rule: &Rule) -> RuleSpec {
+pub(crate) fn rule_spec(rule: &Rule) -> RuleSpec {
     RuleSpec {
         id: Some(rule.id.to_string()),
         name: unique_name(&rule.name, rule.id.as_str()),

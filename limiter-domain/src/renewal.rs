@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::guard::{Verb, admit};
+use crate::guard::{Verb, admit, exists, payment};
 use crate::price::{Amount, Item, agreed};
 use crate::{Business, Code, Duration, EventKind, Plan, Refusal, Revision, Settings, Step, order, term};
 
@@ -28,13 +28,13 @@ pub fn renew(
     now: Timestamp,
     revision: Revision,
 ) -> Result<Step, Refusal> {
-    crate::guard::exists(plan)?;
-    admit_pay(plan)?;
+    exists(plan)?;
+    // A payment type that is not renewed comes before the input, which then has no meaning.
+    payment(plan, Verb::Renew)?;
     if asked.duration == Duration::Week && asked.auto_renew == Some(true) {
         return Err(Refusal::new(Code::AutoRenewNotSupported, order::weeks()).at("auto_renew"));
     }
     admit(plan, Verb::Renew, false)?;
-    in_time(plan, now)?;
     let mut next = longer(plan, asked.duration, settings, now)?;
     next.auto_renew = asked.auto_renew.unwrap_or(plan.auto_renew);
     let amount = agreed(&Item::Period { peak: plan.peak, duration: asked.duration }, asked.expected_amount)?;
@@ -76,24 +76,6 @@ pub fn set_auto_renew(plan: &Plan, on: bool, now: Timestamp, revision: Revision)
     }
     let detail = if on { "off -> on" } else { "on -> off" };
     Ok(step.with(now, EventKind::PlanAutoRenewSet, detail))
-}
-
-/// A payment type that is not renewed comes before the input, which then has no meaning.
-fn admit_pay(plan: &Plan) -> Result<(), Refusal> {
-    match admit(plan, Verb::Renew, false) {
-        Err(refusal) if refusal.code == Code::PayTypeNotSupported => Err(refusal),
-        _ => Ok(()),
-    }
-}
-
-fn in_time(plan: &Plan, now: Timestamp) -> Result<(), Refusal> {
-    match plan.release_at {
-        Some(release_at) if release_at <= now => {
-            let message = format!("plan {} is released since {release_at}; create another plan", plan.id);
-            Err(Refusal::new(Code::RenewalNotSupport, message))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// `plan` with a period of `duration` more.

@@ -306,7 +306,8 @@ fn unbound(rule: &Rule, instances: &[Instance]) -> Result<(), Refusal> {
     let Some(first) = instances.iter().position(elsewhere) else { return Ok(()) };
     let others: Vec<&str> =
         instances.iter().filter(|instance| elsewhere(instance)).map(|it| it.id.as_str()).collect();
-    let message = format!("bound to another rule already: {}; unbind them first", others.join(", "));
+    let message =
+        format!("bound to another rule already: {}; unbind them first", text::few(others.into_iter()));
     Err(Refusal::new(Code::InstanceAlreadyInRule, message).at(format!("instances[{first}]")))
 }
 

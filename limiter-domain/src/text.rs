@@ -55,10 +55,35 @@ pub(crate) fn good(text: &str, max_chars: usize) -> bool {
         && !text.chars().any(char::is_control)
 }
 
+/// Most items of a list that a message or an event shows.
+const SHOWN_MAX: usize = 8;
+
+/// The first few of a list of any length, and how many more there are.
+pub(crate) fn few<T: ToString>(items: impl ExactSizeIterator<Item = T>) -> String {
+    let more = items.len().saturating_sub(SHOWN_MAX);
+    let shown: Vec<String> = items.take(SHOWN_MAX).map(|item| item.to_string()).collect();
+    match more {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
 /// What a message shows of an input of any length.
 pub(crate) fn shortened(text: &str) -> String {
     match text.char_indices().nth(NAME_MAX_CHARS) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_is_cut() {
+        assert_eq!(few([1, 2].into_iter()), "1, 2");
+        assert_eq!(few(0..8), "0, 1, 2, 3, 4, 5, 6, 7");
+        assert_eq!(few(0..1_000), "0, 1, 2, 3, 4, 5, 6, 7 and 992 more");
     }
 }

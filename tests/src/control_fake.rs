@@ -16,8 +16,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use limiter_agent::desired::NodeState;
-use limiter_api::agent::{AgentAck, AgentState, StateQuery};
+use limiter_agent::desired::{NodeState, OriginSpec};
+use limiter_api::agent::{AgentAck, AgentContent, AgentState, StateQuery};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -57,6 +57,7 @@ struct Shared {
     asked: Mutex<Vec<StateQuery>>,
     witness: Mutex<Option<Witness>>,
     holds_acks: AtomicBool,
+    fails_acks: Mutex<Option<String>>,
 }
 
 impl<'a> FakeControl<'a> {
@@ -68,6 +69,7 @@ impl<'a> FakeControl<'a> {
             asked: Mutex::default(),
             witness: Mutex::default(),
             holds_acks: AtomicBool::new(false),
+            fails_acks: Mutex::default(),
         };
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let address = listen(node, any).local_addr().expect("an address");
@@ -115,10 +117,12 @@ impl<'a> FakeControl<'a> {
         self.server = Some((thread::spawn(move || serve(listener, socket, shared, stopped)), stop));
     }
 
-    /// Gives agents this state.
-    pub fn publish(&self, incarnation: &str, revision: u64, state: NodeState) {
+    /// Gives agents this state, with its origin.
+    pub fn publish(&self, incarnation: &str, revision: u64, mut state: NodeState) {
         let incarnation = incarnation.to_owned();
-        self.shared.state.send_replace(Some(AgentState { incarnation, revision, state }));
+        state.origin = Some(OriginSpec { incarnation: incarnation.clone(), revision });
+        let content = AgentContent::State(state);
+        self.shared.state.send_replace(Some(AgentState { incarnation, revision, content }));
     }
 
     /// Lets `witness` look whenever an agent says something.
@@ -129,6 +133,11 @@ impl<'a> FakeControl<'a> {
     /// Leaves what agents say without an answer, or no longer.
     pub fn hold_acks(&self, hold: bool) {
         self.shared.holds_acks.store(hold, Ordering::Relaxed);
+    }
+
+    /// Fails to take what agents say, with this detail, or no longer.
+    pub fn fail_acks(&self, detail: Option<&str>) {
+        *lock(&self.shared.fails_acks) = detail.map(str::to_owned);
     }
 
     /// What agents said.
@@ -220,7 +229,7 @@ async fn state(
     Query(query): Query<StateQuery>,
 ) -> Response {
     if !is_known(&headers) {
-        return refusal(StatusCode::UNAUTHORIZED, "the token is not known");
+        return refusal(StatusCode::UNAUTHORIZED, "Unauthenticated", "the token is not known");
     }
     assert!(headers.contains_key(limiter_api::agent::AGENT_VERSION), "{headers:?}");
     lock(&shared.asked).push(query.clone());
@@ -240,7 +249,7 @@ async fn state(
 
 async fn ack(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(ack): Json<AgentAck>) -> Response {
     if !is_known(&headers) {
-        return refusal(StatusCode::UNAUTHORIZED, "the token is not known");
+        return refusal(StatusCode::UNAUTHORIZED, "Unauthenticated", "the token is not known");
     }
     let seen = lock(&shared.witness).as_ref().and_then(|witness| witness());
     let incarnation = ack.incarnation.clone();
@@ -248,14 +257,21 @@ async fn ack(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(ack): J
     while shared.holds_acks.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    if let Some(detail) = &*lock(&shared.fails_acks) {
+        return refusal(StatusCode::CONFLICT, "Busy", detail);
+    }
     let is_ours = shared.state.borrow().as_ref().is_some_and(|state| state.incarnation == incarnation);
-    if is_ours { StatusCode::NO_CONTENT.into_response() } else { refusal(StatusCode::CONFLICT, "another") }
+    if is_ours {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        refusal(StatusCode::CONFLICT, "VersionConflict", "another")
+    }
 }
 
-fn refusal(status: StatusCode, detail: &str) -> Response {
+fn refusal(status: StatusCode, code: &str, detail: &str) -> Response {
     let problem = limiter_api::Problem {
         status: status.as_u16(),
-        code: "Refused".to_owned(),
+        code: code.to_owned(),
         detail: detail.to_owned(),
         field: None,
         retry: false,

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod control;
 pub mod control_fake;
+pub mod fill;
 pub mod growth;
 pub mod netns;
 pub mod observer;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use limiter_agent::desired::NodeState;
-use limiter_api::agent::{AgentAck, AgentState, StateQuery};
+use limiter_agent::desired::{NodeState, OriginSpec};
+use limiter_api::agent::{AgentAck, AgentContent, AgentState, StateQuery};
 use limiter_api::client::Endpoint;
 use reqwest::{Client, StatusCode};
 
@@ -15,7 +15,7 @@ pub struct Played {
     http: Client,
     endpoint: Endpoint,
     token: String,
-    has: Option<AgentState>,
+    has: Option<NodeState>,
 }
 
 /// Why a fetch or an acknowledgement did not happen.
@@ -36,21 +36,21 @@ impl Played {
         Self { http, endpoint, token: token.to_owned(), has: None }
     }
 
-    /// The state it has.
-    pub fn has(&self) -> Option<&AgentState> {
+    /// What it is to enforce.
+    pub fn state(&self) -> Option<&NodeState> {
         self.has.as_ref()
     }
 
-    /// What it is to enforce.
-    pub fn state(&self) -> Option<&NodeState> {
-        self.has.as_ref().map(|has| &has.state)
+    /// Which state that is.
+    pub fn origin(&self) -> Option<&OriginSpec> {
+        self.has.as_ref()?.origin.as_ref()
     }
 
     /// Waits up to `wait_s` for a newer state and takes it; false where there was none.
     pub async fn fetch(&mut self, wait_s: u16) -> Result<bool, Lost> {
         let query = StateQuery {
-            incarnation: self.has.as_ref().map(|has| has.incarnation.clone()),
-            revision: self.has.as_ref().map_or(0, |has| has.revision),
+            incarnation: self.origin().map(|origin| origin.incarnation.clone()),
+            revision: self.origin().map_or(0, |origin| origin.revision),
             wait_s,
         };
         let url = self.endpoint.url(&["agent", "state"]).expect("an address");
@@ -59,7 +59,14 @@ impl Played {
         let response = request.timeout(timeout).send().await?;
         match response.status() {
             StatusCode::OK => {
-                self.has = Some(response.json().await?);
+                let told: AgentState = response.json().await?;
+                self.has = Some(match told.content {
+                    AgentContent::State(state) => state,
+                    AgentContent::Delta(delta) => {
+                        let before = self.has.take().expect("a state before");
+                        before.changed_by(delta).expect("changes of this state")
+                    }
+                });
                 Ok(true)
             }
             StatusCode::NO_CONTENT => Ok(false),
@@ -72,7 +79,7 @@ impl Played {
     /// # Panics
     /// Where it has none.
     pub async fn acknowledge(&self) -> Result<(), Lost> {
-        let has = self.has.as_ref().expect("a state to acknowledge");
+        let has = self.origin().expect("a state to acknowledge");
         let ack = AgentAck {
             incarnation: has.incarnation.clone(),
             revision: has.revision,

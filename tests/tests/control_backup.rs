@@ -33,8 +33,10 @@ fn a_restored_database_is_another_one_and_nodes_fetch_it_whole() {
     control.instance(&network.id, "after", "10.1.255.1");
     assert!(runtime().block_on(agent.fetch(0)).expect("a state"));
     runtime().block_on(agent.acknowledge()).expect("acknowledged");
-    let before = agent.has().expect("a state").clone();
-    assert!(before.state.networks[0].instances.iter().any(|instance| instance.name == "after"));
+    let before = agent.origin().expect("a state").clone();
+    assert!(
+        agent.state().expect("a state").networks[0].instances.iter().any(|instance| instance.name == "after")
+    );
 
     control.kill();
     let database = control.database_path();
@@ -59,10 +61,10 @@ fn a_restored_database_is_another_one_and_nodes_fetch_it_whole() {
         "{stale}"
     );
     assert!(runtime().block_on(agent.fetch(0)).expect("a state"), "its whole state");
-    let has = agent.has().expect("a state");
+    let has = agent.origin().expect("a state");
     assert_eq!(has.incarnation, status.incarnation);
     assert!(has.revision < before.revision, "{} was {}", has.revision, before.revision);
-    let instances = &has.state.networks[0].instances;
+    let instances = &agent.state().expect("a state").networks[0].instances;
     assert_eq!(instances.len() as u64, found.instances);
     assert!(instances.iter().all(|instance| instance.name != "after"));
     runtime().block_on(agent.acknowledge()).expect("acknowledged");
@@ -94,7 +96,7 @@ fn a_copy_that_was_not_announced_is_told_from_its_revision() {
     let _ = fs::remove_file(format!("{}-shm", database.display()));
     control.launch();
     assert!(runtime().block_on(agent.fetch(0)).expect("a state"), "a state that never was is replaced");
-    assert!(agent.has().expect("a state").state.networks[0].instances.is_empty());
+    assert!(agent.state().expect("a state").networks[0].instances.is_empty());
 }
 
 /// Makes instances while `work` goes on; gives how many.

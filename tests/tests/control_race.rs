@@ -9,7 +9,7 @@ use limiter_api::agent::{AgentAck, StateQuery};
 use limiter_api::params::{Associate, NewAccount, NewNetwork, NewNode, NewPlan, PlanQuery, Resize};
 use limiter_api::views::{NodeInterface, Plan};
 use limiter_control::app::{App, AppError, Call, Caller, Clock};
-use limiter_control::store::{EventFilter, EventOrder, Paging, Store};
+use limiter_control::store::{EventFilter, Paging, Store};
 use limiter_domain::{Code, EventKind, Role, Settings};
 use limiter_tests::postgres::Postgres;
 use limiter_tests::random::Random;
@@ -180,7 +180,8 @@ async fn month(pair: &Pair, workers: usize) -> Vec<String> {
         let work = |app: App| tokio::spawn(async move { app.work_due().await });
         let tasks: Vec<_> = pair.apps[..workers].iter().cloned().map(work).collect();
         for task in tasks {
-            task.await.expect("a task").expect("scheduled work");
+            let undone = task.await.expect("a task");
+            assert!(undone.is_empty(), "{undone:?}");
         }
     }
     let mut happened: Vec<String> = pair
@@ -284,8 +285,7 @@ impl Pair {
         let tx = self.apps[0].store().read().await.expect("a view");
         let (mut events, mut paging) = (Vec::new(), Paging::default());
         loop {
-            let page =
-                tx.events(&EventFilter::default(), EventOrder::OldestFirst, &paging).await.expect("events");
+            let page = tx.events(&EventFilter::default(), &paging).await.expect("events");
             events.extend(page.items);
             let Some(next) = page.next else { return events };
             paging.after = Some(next);

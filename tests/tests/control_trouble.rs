@@ -160,7 +160,7 @@ fn a_stopped_server_is_told_and_over_when_it_runs_again() {
     // A change after the server's return reaches an agent that waits.
     let waiting = runtime.spawn(async move { agent.fetch(20).await.map(|newer| (newer, agent)) });
     let changed = NetworkChange { observe: Some(true), ..NetworkChange::default() };
-    control.must(async |client| client.update_network(&network.id, &changed, None).await);
+    control.must(async |client| client.update_network(&network.id, &changed).await);
     let (newer, agent) = runtime.block_on(waiting).expect("a task").expect("an answer");
     assert!(newer && agent.state().is_some_and(|state| state.networks[0].observe));
 }

@@ -9,6 +9,7 @@ use limiter_tests::agent::Agent;
 use limiter_tests::topology::{Topology, host_address};
 use limiter_tests::trace::Trace;
 use limiter_tests::udp::{Sink, send};
+use rustix::process::{Pid, Signal, kill_process};
 
 const PORT: u16 = 9000;
 
@@ -134,6 +135,16 @@ fn a_broken_file_changes_nothing_and_says_why() {
     }
     let (_, status) = agent.ask(&["status"]);
     assert!(status.contains("refused"), "{status}");
+    let said = |agent: &Agent<'_>| agent.log().matches("the state file is refused").count();
+    assert_eq!(said(&agent), 1, "{}", agent.log());
+    let pid = Pid::from_raw(agent.pid().expect("an agent").cast_signed()).expect("a process");
+    kill_process(pid, Signal::HUP).expect("a running agent");
+    agent.wait_until(|_| said(&agent) == 2);
+    agent.write_state(&state("5Mbps"));
+    agent.wait_until(|_| agent.log().contains("nothing is refused any more"));
+    assert!(!agent.ask(&["status"]).1.contains("refused,"), "{}", agent.ask(&["status"]).1);
+    agent.write_state(&state("5mbps"));
+    agent.wait_until(|_| said(&agent) == 3);
     // A node that starts with a broken file keeps the last good state.
     agent.kill();
     agent.launch();

@@ -59,7 +59,7 @@ impl Bed<'_> {
         let start = Instant::now();
         loop {
             let node = self.control.must(async |client| client.node("edge-1").await);
-            if node.acked_revision == node.wanted_revision {
+            if node.acked_revision >= node.wanted_revision {
                 return;
             }
             assert!(start.elapsed() < Duration::from_secs(10), "{node:?}\n{}", self.control.log());
@@ -141,7 +141,10 @@ fn the_new_peak_holds_at_once_and_connections_go_on() {
     let instance = topology.instance(0, 0);
     let at = SocketAddr::new(instance.address(false), 9001);
     let flows = Flows::start(&topology.host, &instance.namespace, at, 4);
+    thread::sleep(Duration::from_secs(1));
+    let before = Instant::now();
     thread::sleep(Duration::from_secs(2));
+    let resized_at = Instant::now();
     let resize = Resize { peak_bps: 40_000_000, expected_amount_micro: None };
     let resized = bed.control.must(async |client| client.resize_plan(&plan, &resize).await);
     assert_eq!(resized.label, "In Use");
@@ -153,7 +156,13 @@ fn the_new_peak_holds_at_once_and_connections_go_on() {
     let arrived = flows.finish();
     assert!(arrived.broken.is_empty(), "{:?}", arrived.broken);
     let measured = arrived.payload.rate_bps(start, start + Duration::from_secs(3));
-    assert!(measured > 12_000_000.0 && measured < 40_000_000.0, "{measured}");
+    let old = arrived.payload.rate_bps(before, resized_at);
+    println!("payload at the old peak {old}, at the new one {measured}");
+    // Connections give up to a third away after refusals, more than twice the old peak tells it from the new.
+    assert!(6_000_000.0 < old && old < 10_000_000.0, "the old peak: {old}");
+    assert!(20_000_000.0 < measured && measured < 40_000_000.0, "the new peak: {measured}");
+    // What is offered without regard to refusals has all of it, and no more.
+    held("the new peak", down_bps(&topology, instance, 60_000_000), 40);
 }
 
 #[test]
@@ -164,7 +173,7 @@ fn a_change_is_in_the_kernel_soon_after_its_answer() {
     let plan = bed.plan(10, &network);
     let maps = bed.agent.maps();
     let mut times = Vec::new();
-    for mbps in [20, 30, 40, 50, 60] {
+    for mbps in (20..).take(15) {
         let resize = Resize { peak_bps: mbps * 1_000_000, expected_amount_micro: None };
         bed.control.must(async |client| client.resize_plan(&plan, &resize).await);
         let answered = Instant::now();
@@ -176,9 +185,10 @@ fn a_change_is_in_the_kernel_soon_after_its_answer() {
         }
         times.push(answered.elapsed());
     }
-    // The best of some, since the machine may be busy with other things.
-    assert!(times.iter().min() <= Some(&Duration::from_millis(50)), "{times:?}");
+    times.sort_unstable();
     println!("from the answer to the kernel: {times:?}");
+    // The median, since the machine may be busy with other things now and then.
+    assert!(times[times.len() / 2] <= Duration::from_millis(50), "{times:?}");
 }
 
 #[test]
@@ -194,7 +204,7 @@ fn a_rule_holds_its_instances_and_nobody_else() {
     held("not bound, up", up_bps(&topology, free, 40_000_000), 20);
     let id = rule.id.as_str();
     let change = RuleChange { name: None, up_bps: Some(4_000_000), down_bps: None };
-    bed.control.must(async |client| client.update_rule(id, &change, None).await);
+    bed.control.must(async |client| client.update_rule(id, &change).await);
     bed.settle();
     held("changed, up", up_bps(&topology, bound, 10_000_000), 4);
     let other = Bindings { bind: vec![instances[1].clone()], unbind: vec![instances[0].clone()] };
@@ -255,7 +265,7 @@ fn public_access_control_is_untouched_by_plans() {
     let (network, _) = bed.network(&topology, 0);
     let instance = topology.instance(0, 0);
     let deny = NetworkChange { internet: Some("deny".to_owned()), ..NetworkChange::default() };
-    bed.control.must(async |client| client.update_network(&network, &deny, None).await);
+    bed.control.must(async |client| client.update_network(&network, &deny).await);
     bed.settle();
     assert_eq!(reaches_bytes(&topology, instance), 0);
     let plan = bed.plan(10, &network);
@@ -266,7 +276,7 @@ fn public_access_control_is_untouched_by_plans() {
     let shown = bed.control.must(async |client| client.network(&network).await);
     assert_eq!(shown.internet, "deny");
     let allow = NetworkChange { internet: Some("allow".to_owned()), ..NetworkChange::default() };
-    bed.control.must(async |client| client.update_network(&network, &allow, None).await);
+    bed.control.must(async |client| client.update_network(&network, &allow).await);
     bed.settle();
     assert!(reaches_bytes(&topology, instance) > 50_000);
 }

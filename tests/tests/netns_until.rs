@@ -62,11 +62,20 @@ fn network_bps(agent: &Agent<'_>) -> Option<u64> {
     rate_bps(maps.meters().read(slot, Direction::Up).cost_per_byte)
 }
 
+/// Longer than a busy machine takes, and less than the 30 s after which everything is read again anyhow.
+const LATE_MAX: Duration = Duration::from_secs(10);
+
+#[track_caller]
+fn assert_of_plan(agent: &Agent<'_>, is_expired: bool) {
+    let (_, status) = agent.ask(&["status"]);
+    assert!(status.contains("plan gold ") && !status.contains("DRIFT"), "{status}");
+    assert_eq!(status.contains("plan gold expired"), is_expired, "{status}");
+}
+
 #[test]
 fn a_plan_falls_back_at_its_end_with_the_agent_alone() {
     let topology = Topology::new(&[3]);
-    let end = soon(Duration::from_secs(8));
-    let mut agent = Agent::start(&topology.node, &state(end));
+    let mut agent = Agent::start(&topology.node, &state(soon(Duration::from_hours(1))));
     let to = SocketAddr::new(host_address(false), PORT);
     for place in 0..3 {
         meet(&topology.instance(0, place).namespace, &topology.host, to);
@@ -74,8 +83,10 @@ fn a_plan_falls_back_at_its_end_with_the_agent_alone() {
     let second = Duration::from_secs(1);
     assert_held(upload_mbps(&topology, 0, 2.0, second), 2.0);
     assert_held(upload_mbps(&topology, 1, 20.0, second), 20.0);
-    assert!(agent.ask(&["status"]).1.contains("plan gold "), "{}", agent.ask(&["status"]).1);
-    assert!(SystemTime::now() < end, "the test is too slow for its term");
+    assert_of_plan(&agent, false);
+    let end = soon(Duration::from_secs(3));
+    agent.write_state(&state(end));
+    let mut readings = 0;
     loop {
         let limit = network_bps(&agent);
         // Asked after the reading, which so was before the instant.
@@ -83,17 +94,19 @@ fn a_plan_falls_back_at_its_end_with_the_agent_alone() {
             break;
         }
         assert_eq!(limit, Some(20_000_000), "not before the instant");
+        readings += 1;
         thread::sleep(Duration::from_millis(1));
     }
+    assert!(readings > 0, "nothing was read before the instant");
     agent.wait_until(|_| network_bps(&agent) == Some(FALLBACK_BPS));
     let late = end.elapsed().expect("it is over");
-    assert!(late < Duration::from_millis(100), "in force {late:?} after the instant");
+    println!("in force {late:?} after the instant");
+    assert!(late < LATE_MAX, "in force {late:?} after the instant: by chance, not by its clock");
 
     assert_held(upload_mbps(&topology, 0, 5.0, 2 * second), 5.0);
     assert_held(upload_mbps(&topology, 1, 5.0, 2 * second), 5.0);
     assert_held(upload_mbps(&topology, 2, 1.0, 2 * second), 1.0);
-    let status = agent.ask(&["status"]).1;
-    assert!(status.contains("plan gold expired") && !status.contains("DRIFT"), "{status}");
+    assert_of_plan(&agent, true);
     let (_, plan) = agent.ask(&["plan"]);
     assert!(plan.contains("Nothing to do"), "{plan}");
 
@@ -102,15 +115,27 @@ fn a_plan_falls_back_at_its_end_with_the_agent_alone() {
     assert_eq!(network_bps(&agent), Some(FALLBACK_BPS), "{}", agent.log());
 }
 
+/// Starts an agent and kills it again before the end of its term, which is given.
+fn killed_before_its_end(agent: &mut Agent<'_>) -> SystemTime {
+    for term_s in [3, 10, 60] {
+        let end = soon(Duration::from_secs(term_s));
+        agent.write_state(&state(end));
+        agent.launch();
+        agent.kill();
+        if SystemTime::now() < end {
+            return end;
+        }
+    }
+    panic!("an agent does not start within a minute\n{}", agent.log());
+}
+
 #[test]
 fn a_term_that_ended_while_no_agent_ran_is_over_at_the_start() {
     let topology = Topology::new(&[1]);
-    let end = soon(Duration::from_secs(3));
-    let mut agent = Agent::start(&topology.node, &state(end));
+    let mut agent = Agent::stopped(&topology.node, "");
+    let end = killed_before_its_end(&mut agent);
     assert_eq!(network_bps(&agent), Some(20_000_000));
-    agent.kill();
-    let left = end.duration_since(SystemTime::now()).expect("the agent starts faster than that");
-    thread::sleep(left);
+    thread::sleep(end.duration_since(SystemTime::now()).unwrap_or_default());
     assert_eq!(network_bps(&agent), Some(20_000_000), "nobody changed it");
     agent.launch();
     assert_eq!(network_bps(&agent), Some(FALLBACK_BPS));

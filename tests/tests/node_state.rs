@@ -214,7 +214,9 @@ proptest! {
         prop_assert_eq!(desired.rules.len(), told.rules.len());
         let carried = |instance: &&Instance| {
             let network = whole.networks.iter().find(|network| network.id == instance.network);
-            network.is_some_and(|network| node.interfaces.iter().any(|it| it.zone == network.zone))
+            network.is_some_and(|network| {
+                network.status == NetworkStatus::Active && node.interfaces.iter().any(|it| it.zone == network.zone)
+            })
         };
         let expected: Vec<&Instance> = whole.instances.iter().filter(carried).collect();
         prop_assert_eq!(desired.instances.len(), expected.len());

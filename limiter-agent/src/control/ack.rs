@@ -5,11 +5,10 @@ use tokio::sync::{Notify, watch};
 
 use super::backoff::{self, Backoff};
 use super::error::LinkError;
+use super::record::Noted;
 use super::transport::Transport;
 use crate::desired::OriginSpec;
-
-/// Longest reason that is sent, characters.
-const REASON_MAX_CHARS: usize = 1000;
+use crate::line;
 
 /// What is in force, and what is not though it was sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +23,7 @@ impl InForce {
     /// As it is said to the control plane; nothing of it is no state of the control plane's.
     fn ack(&self) -> Option<AgentAck> {
         let (about, problem) = match &self.refused {
-            Some((origin, reason)) => (origin, Some(reason.chars().take(REASON_MAX_CHARS).collect())),
+            Some((origin, reason)) => (origin, Some(line::of(reason, line::CHARS_MAX))),
             None => (self.origin.as_ref()?, None),
         };
         let of_the_same = self.origin.as_ref().filter(|origin| origin.incarnation == about.incarnation);
@@ -41,6 +40,7 @@ impl InForce {
 /// when `reconnects` counts on. Where the control plane has another database, the state is `stale`.
 pub(super) async fn acknowledge(
     transport: &Transport,
+    record: &Noted,
     mut told: watch::Receiver<InForce>,
     mut reconnects: watch::Receiver<u64>,
     stale: &Notify,
@@ -53,17 +53,19 @@ pub(super) async fn acknowledge(
         if let Some(ack) = ack.filter(|ack| said.as_ref() != Some(ack)) {
             match transport.acknowledge(&ack).await {
                 Ok(()) => {
+                    note_success(record, &ack);
                     backoff.reset();
                     said = Some(ack);
                     continue;
                 }
-                Err(LinkError::Conflict) => {
-                    stale.notify_one();
-                    said = Some(ack);
-                }
                 Err(error) => {
-                    tracing::debug!(%error, revision = ack.revision, "not acknowledged yet");
-                    pause = Some(backoff.next(backoff::chance()));
+                    note_problem(record, &ack, &error);
+                    if matches!(error, LinkError::Conflict) {
+                        stale.notify_one();
+                        said = Some(ack);
+                    } else {
+                        pause = Some(backoff.next(backoff::chance()));
+                    }
                 }
             }
         }
@@ -78,6 +80,24 @@ pub(super) async fn acknowledge(
             }
             () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
         }
+    }
+}
+
+fn note_success(record: &Noted, ack: &AgentAck) {
+    if record.note(|record| record.ack_problem.take().is_some()) {
+        tracing::info!(revision = ack.revision, "acknowledged again");
+    }
+}
+
+fn note_problem(record: &Noted, ack: &AgentAck, error: &LinkError) {
+    let problem = Some(error.to_string());
+    let is_new = record.note(|record| {
+        let is_new = record.ack_problem != problem;
+        record.ack_problem = problem;
+        is_new
+    });
+    if is_new {
+        tracing::warn!(%error, revision = ack.revision, "the control plane does not take what is in force");
     }
 }
 

@@ -21,7 +21,7 @@ impl Backoff {
     /// The wait after one more failure: half of it is chance, so that agents do not come back together.
     pub(super) fn next(&mut self, chance: u64) -> Duration {
         let whole = FIRST.saturating_mul(1 << self.failures.min(10)).min(LAST);
-        self.failures += 1;
+        self.failures = self.failures.saturating_add(1);
         whole / 2 + (whole / 2).mul_f64(chance as f64 / u64::MAX as f64)
     }
 }

@@ -10,8 +10,9 @@ pub mod record;
 mod transport;
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use clap::Args;
@@ -21,6 +22,7 @@ use tokio::sync::{Notify, watch};
 pub use ack::InForce;
 pub use error::LinkError;
 use fetch::Fetcher;
+use record::Noted;
 pub use record::Record;
 use transport::Transport;
 
@@ -69,24 +71,29 @@ impl Link {
         record.keep(place).map_err(failed)?;
         let told = watch::Sender::new(InForce::default());
         let receiver = told.subscribe();
-        let fetcher = Fetcher::new(Arc::clone(&transport), place.clone(), record);
+        let record = Arc::new(Noted::new(place.clone(), record));
+        let fetcher = Fetcher::new(Arc::clone(&transport), place.clone(), Arc::clone(&record));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(LinkError::Start)?;
-        let thread = thread::Builder::new().name("control".into()).spawn(move || {
-            if let Err(error) = privilege::drop_to(Stage::Nothing) {
-                tracing::warn!(%error, "the link to the control plane keeps its capabilities");
-            }
-            let stale = Notify::new();
-            let reconnects = fetcher.reconnects();
-            runtime.block_on(async {
-                tokio::select! {
-                    () = fetcher.run(&stale) => {}
-                    () = ack::acknowledge(&transport, receiver, reconnects, &stale) => {}
-                }
-            });
-        });
-        thread.map_err(LinkError::Start)?;
+        on_thread(
+            || privilege::drop_to(Stage::Nothing),
+            move || {
+                let stale = Notify::new();
+                let reconnects = fetcher.reconnects();
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = fetcher.run(&stale) => {}
+                        () = ack::acknowledge(&transport, &record, receiver, reconnects, &stale) => {}
+                    }
+                });
+            },
+        )?;
         Ok(Self { control, told })
+    }
+
+    /// Waits until the link is gone, which only a fault in it brings about.
+    pub async fn ended(&self) {
+        self.told.closed().await;
     }
 
     /// Says that nothing is in force, since the first state is refused.
@@ -101,5 +108,58 @@ impl Link {
             *told = in_force;
             is_new
         });
+    }
+}
+
+/// Runs `work` on a thread of the link's own, once `give_up` took from that thread what it may not do.
+fn on_thread(
+    give_up: impl FnOnce() -> io::Result<()> + Send + 'static,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<(), LinkError> {
+    let (began, begun) = mpsc::sync_channel(1);
+    let thread = thread::Builder::new().name("control".into()).spawn(move || {
+        let given_up = give_up();
+        let may_work = given_up.is_ok();
+        if began.send(given_up).is_ok() && may_work {
+            work();
+        }
+    });
+    thread.map_err(LinkError::Start)?;
+    let given_up = begun.recv().map_err(|gone| LinkError::Start(io::Error::other(gone)))?;
+    given_up.map_err(LinkError::Capabilities)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_keeps_its_capabilities_does_not_work() {
+        let (sender, receiver) = mpsc::channel();
+        let refused = || Err(io::Error::from(io::ErrorKind::PermissionDenied));
+        let error = on_thread(refused, move || sender.send(()).expect("listened to")).expect_err("refused");
+        assert!(
+            error.to_string().contains("allow this process the system calls capset and prctl"),
+            "{error}"
+        );
+        receiver.recv().expect_err("it worked all the same");
+    }
+
+    #[tokio::test]
+    async fn a_link_whose_thread_dies_is_seen_to_end() {
+        let told = watch::Sender::new(InForce::default());
+        let receiver = told.subscribe();
+        let link = Link { control: String::new(), told };
+        let (fail, fails) = mpsc::channel::<()>();
+        let work = move || {
+            let _receiver = receiver;
+            fails.recv().expect("this thread dies in a test");
+        };
+        on_thread(|| Ok(()), work).expect("started");
+        tokio::time::timeout(Duration::from_millis(20), link.ended()).await.expect_err("it lives");
+        drop(fail);
+        tokio::time::timeout(Duration::from_secs(30), link.ended()).await.expect("it is gone");
     }
 }

@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -24,6 +26,9 @@ pub struct Record {
     /// Why the link does not work, where it does not.
     #[serde(default)]
     pub problem: Option<String>,
+    /// Why the control plane does not know what is in force, where it could not be told.
+    #[serde(default)]
+    pub ack_problem: Option<String>,
 }
 
 impl Record {
@@ -42,15 +47,47 @@ impl Record {
         fs::rename(next, place.control())
     }
 
-    /// Gives the state back to the node's own file: what the control plane sent goes.
-    pub fn remove(place: &Place) -> io::Result<()> {
-        for file in [place.control(), place.received(), place.bypass()] {
-            match fs::remove_file(file) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+    /// Gives the node back to its own state file: the record goes, and with it what the control plane sent
+    /// and the bypass beside it, since the file says itself whether everything is to pass. True where
+    /// there was a bypass.
+    pub fn give_back_to_file(place: &Place) -> io::Result<bool> {
+        remove(&place.control())?;
+        remove(&place.received())?;
+        remove(&place.bypass())
+    }
+}
+
+/// Removes a file; false where there is none.
+fn remove(file: &Path) -> io::Result<bool> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        removed => removed.map(|()| true),
+    }
+}
+
+/// The record of a link that runs, which notes each change in its file.
+pub(super) struct Noted {
+    place: Place,
+    record: Mutex<Record>,
+}
+
+impl Noted {
+    /// Notes the changes of `record`, which is kept already.
+    pub(super) fn new(place: Place, record: Record) -> Self {
+        Self { place, record: Mutex::new(record) }
+    }
+
+    /// Changes the record and keeps it where that made a difference; gives what `change` gives.
+    pub(super) fn note<T>(&self, change: impl FnOnce(&mut Record) -> T) -> T {
+        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = record.clone();
+        let given = change(&mut record);
+        if *record != before
+            && let Err(error) = record.keep(&self.place)
+        {
+            tracing::warn!(%error, "the state of the link could not be noted for status");
         }
-        Ok(())
+        given
     }
 }
 
@@ -82,7 +119,22 @@ mod tests {
         fs::write(place.control(), "{").expect("broken");
         assert_eq!(Record::read(&place).map(|record| record.control), Some("the control plane".into()));
         fs::write(place.received(), "{}").expect("a state");
-        Record::remove(&place).expect("removed");
+        assert!(!Record::give_back_to_file(&place).expect("removed"), "there was no bypass");
         assert!(Record::read(&place).is_none() && !place.received().exists());
+        fs::write(place.bypass(), "").expect("a bypass");
+        assert!(Record::give_back_to_file(&place).expect("removed") && !place.bypass().exists());
+    }
+
+    #[test]
+    fn what_changed_is_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = Place::new("x", Some(folder.path().to_owned()), "own.yaml".into());
+        let noted = Noted::new(place.clone(), Record::default());
+        noted.note(|record| record.problem = None);
+        assert!(Record::read(&place).is_none(), "nothing changed");
+        assert!(noted.note(|record| record.ack_problem.replace("no room".to_owned()).is_none()));
+        noted.note(|record| record.problem = Some("gone".to_owned()));
+        let kept = Record::read(&place).expect("kept");
+        assert_eq!((kept.problem, kept.ack_problem), (Some("gone".into()), Some("no room".into())));
     }
 }

@@ -13,13 +13,18 @@ use tokio::time::timeout;
 
 use super::error::LinkError;
 use crate::desired::{FILE_MAX_BYTES, OriginSpec};
+use crate::line;
 
-/// How long an answer may take beyond that, and how long each further piece of it.
+/// How long an answer may take beyond the wait it was asked for, and how long each further piece of it.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a whole answer may take, from its first piece.
 const ANSWER: Duration = Duration::from_mins(5);
 /// Longest answer that is no state, bytes.
 const PROBLEM_MAX_BYTES: usize = 64 << 10;
+/// Longest code and field of a problem that are taken, characters.
+const CODE_MAX_CHARS: usize = 100;
+/// Code of a refused acknowledgement of a state that another database gave.
+const ANOTHER_DATABASE: &str = "VersionConflict";
 /// Longest token, bytes.
 const TOKEN_MAX_BYTES: u64 = 4096;
 
@@ -64,8 +69,12 @@ impl Transport {
         let response = self.send(self.request(Method::POST, "ack")?.json(ack), PATIENCE).await?;
         match response.status() {
             status if status.is_success() => Ok(()),
-            StatusCode::CONFLICT => Err(LinkError::Conflict),
-            _ => Err(self.refused(response).await?),
+            _ => match self.refused(response).await? {
+                LinkError::Call(ClientError::Refused(problem)) if problem.code == ANOTHER_DATABASE => {
+                    Err(LinkError::Conflict)
+                }
+                error => Err(error),
+            },
         }
     }
 
@@ -97,7 +106,7 @@ impl Transport {
             let Some(piece) = piece.map_err(|error| self.broken(&error))? else { return Ok(body) };
             // Counted as it is unpacked, so that a small answer cannot become a large one.
             if body.len() + piece.len() > bytes_max {
-                return Err(self.unexpected(format!("more than {} KiB", bytes_max >> 10)));
+                return Err(self.unexpected(&format!("more than {} KiB", bytes_max >> 10)));
             }
             body.extend_from_slice(&piece);
         }
@@ -108,13 +117,14 @@ impl Transport {
         let status = response.status();
         let body = self.body(response, PROBLEM_MAX_BYTES).await?;
         Ok(match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) => ClientError::Refused(Box::new(problem)).into(),
-            Err(_) => self.unexpected(format!("status {status}")),
+            Ok(problem) => ClientError::Refused(Box::new(shown(problem))).into(),
+            Err(_) => self.unexpected(&format!("status {status}")),
         })
     }
 
     /// An answer that no control plane gives.
-    pub(super) fn unexpected(&self, what: String) -> LinkError {
+    pub(super) fn unexpected(&self, what: &str) -> LinkError {
+        let what = line::of(what, line::CHARS_MAX);
         ClientError::Unexpected { url: self.endpoint.to_string(), what }.into()
     }
 
@@ -127,6 +137,16 @@ impl Transport {
     }
 }
 
+/// A problem as it can be shown: whoever answers may write anything into it.
+fn shown(problem: Problem) -> Problem {
+    Problem {
+        code: line::of(&problem.code, CODE_MAX_CHARS),
+        detail: line::of(&problem.detail, line::CHARS_MAX),
+        field: problem.field.map(|field| line::of(&field, CODE_MAX_CHARS)),
+        ..problem
+    }
+}
+
 fn token(file: &Path) -> Result<String, LinkError> {
     let mut token = String::new();
     let read =
@@ -134,5 +154,20 @@ fn token(file: &Path) -> Result<String, LinkError> {
     match read {
         Ok(_) => Ok(token),
         Err(error) => Err(LinkError::File { file: file.to_owned(), what: "read for its token", error }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_of_somebody_hostile_is_one_short_line() {
+        let long = format!("\u{1b}[2J\nREADY=1{}", "\u{e9}".repeat(1 << 16));
+        let problem = serde_json::json!({ "status": 403, "code": long.as_str(), "detail": long.as_str(), "field": long });
+        let problem = shown(serde_json::from_value(problem).expect("a problem"));
+        let error = LinkError::from(ClientError::Refused(Box::new(problem))).to_string();
+        assert!(!error.contains(char::is_control) && error.chars().count() < 1300, "{error}");
+        assert!(error.contains(" [2J READY=1"), "{error}");
     }
 }

@@ -33,14 +33,14 @@ pub fn parse(bytes: &[u8]) -> Result<(NodeState, Desired), Box<StateError>> {
     Ok((state, desired))
 }
 
-/// Which state of the control plane `bytes` are, where they are JSON and say so; the rest of it may be
-/// refused.
+/// Which state of the control plane `bytes` are, where they are JSON and say so as they should; the rest of
+/// it may be refused.
 pub fn origin(bytes: &[u8]) -> Option<OriginSpec> {
     #[derive(Deserialize)]
     struct Head {
         origin: Option<OriginSpec>,
     }
-    serde_json::from_slice::<Head>(bytes).ok()?.origin
+    serde_json::from_slice::<Head>(bytes).ok()?.origin.filter(super::check::is_origin)
 }
 
 /// Any YAML.

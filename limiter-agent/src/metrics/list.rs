@@ -50,7 +50,7 @@ pub(super) const BYPASS: Metric =
 pub(super) const REFUSED: Metric = gauge(
     "limiter_state_refused",
     &[],
-    "1 while the state file is refused and the last good state holds: an alarm.",
+    "1 while the state file is refused, or the node could not be made as it says: an alarm.",
 );
 pub(super) const ROUNDS: Metric = counter(
     "limiter_reconcile_rounds_total",

@@ -59,7 +59,10 @@ impl Wanted {
         let mut prefixes = place.network_prefixes();
         let local = place.local_prefixes(observed, &matched);
         let zones = place.zones(&local);
-        let interface = |&ifindex: &u32, &entry: &usize| place.interface(ifindex, entry, &zones, observed);
+        let maybe_local: BTreeMap<u32, u64> =
+            zones.iter().map(|(&number, zone)| (number, cover::maybe_local(zone))).collect();
+        let interface =
+            |&ifindex: &u32, &entry: &usize| place.interface(ifindex, entry, &maybe_local, observed);
         let interfaces =
             matched.iter().map(|(ifindex, entry)| (*ifindex, interface(ifindex, entry))).collect();
         prefixes.extend(
@@ -175,7 +178,7 @@ impl Places<'_> {
         &self,
         ifindex: u32,
         entry: usize,
-        zones: &BTreeMap<u32, Zone>,
+        maybe_local: &BTreeMap<u32, u64>,
         observed: &Observed,
     ) -> Interface {
         let entry = &self.desired.interfaces[entry];
@@ -196,7 +199,7 @@ impl Places<'_> {
             .0
         });
         let zone = self.zone_numbers[entry.zone];
-        Interface { ifindex, zone, flags, bound, maybe_local: zones.get(&zone).map_or(0, cover::maybe_local) }
+        Interface { ifindex, zone, flags, bound, maybe_local: maybe_local.get(&zone).copied().unwrap_or(0) }
     }
 
     fn network_prefixes(&self) -> HashMap<Prefix, Target> {

@@ -48,6 +48,15 @@ impl ClientError {
         self.problem().is_some_and(|problem| problem.status == 404)
     }
 
+    /// Whether nobody answers, or somebody who cannot do it now and says that it may go later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused(problem) => problem.status == 503 && problem.retry,
+            Self::Unexpected { .. } | Self::Unusable(_) => false,
+        }
+    }
+
     /// Reads a transport error of a call to `url`.
     pub fn transport(url: &str, error: &reqwest::Error) -> Self {
         let causes = || std::iter::successors(error.source(), |cause| (*cause).source());

@@ -4,13 +4,13 @@ use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::transport::{LONG_TIMEOUT, Transport};
+use super::transport::{Call, LONG_TIMEOUT, Transport};
 use super::{ClientError, Endpoint};
 use crate::params::{
     AccountChange, Associate, AutoRenew, Bindings, DeleteRules, End, EventQuery, InstanceChange,
-    InstanceQuery, NetworkChange, NetworkQuery, NewAccount, NewInstance, NewNetwork, NewNode, NewPlan,
-    NewRule, NewToken, NewUser, NodeChange, Paging, PlanQuery, Renew, Resize, RuleChange, RuleQuery, SignIn,
-    UserChange,
+    InstanceQuery, MoveInstance, NetworkChange, NetworkQuery, NewAccount, NewInstance, NewNetwork, NewNode,
+    NewPlan, NewRule, NewToken, NewUser, NodeChange, Paging, PlanQuery, Renew, Resize, RuleChange, RuleQuery,
+    SignIn, UserChange,
 };
 use crate::setup::{Applied, Apply, Setup};
 use crate::views::{
@@ -23,12 +23,19 @@ type Answer<T> = Result<T, ClientError>;
 #[derive(Clone, Debug)]
 pub struct Client {
     transport: Transport,
+    version: Option<u64>,
 }
 
 impl Client {
     /// A client of `endpoint`. Without a token only the local socket and [`Client::sign_in`] answer.
     pub fn new(endpoint: Endpoint, token: Option<&str>) -> Answer<Self> {
-        Transport::new(endpoint, token).map(|transport| Self { transport })
+        Transport::new(endpoint, token).map(|transport| Self { transport, version: None })
+    }
+
+    /// A client whose changes are refused unless what they change has this version; with [`None`] any.
+    #[must_use]
+    pub fn at_version(&self, version: Option<u64>) -> Self {
+        Self { version, ..self.clone() }
     }
 
     /// The control plane that is called.
@@ -54,11 +61,6 @@ impl Client {
     /// The whole at a glance.
     pub async fn status(&self) -> Answer<StatusView> {
         self.get(&["status"]).await
-    }
-
-    /// The description of the interface.
-    pub async fn openapi(&self) -> Answer<serde_json::Value> {
-        self.get(&["openapi.json"]).await
     }
 
     /// Puts a whole setup in force, or says what that would change.
@@ -87,20 +89,19 @@ impl Client {
     }
 
     async fn post<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Answer<T> {
-        self.transport.call(Method::POST, path).body(body).once().answer().await
+        self.change(Method::POST, path).body(body).once().answer().await
     }
 
-    async fn patch<T: DeserializeOwned>(
-        &self,
-        path: &[&str],
-        change: &impl Serialize,
-        version: Option<u64>,
-    ) -> Answer<T> {
-        self.transport.call(Method::PATCH, path).body(change).if_version(version).once().answer().await
+    async fn patch<T: DeserializeOwned>(&self, path: &[&str], change: &impl Serialize) -> Answer<T> {
+        self.change(Method::PATCH, path).body(change).once().answer().await
     }
 
     async fn delete(&self, path: &[&str]) -> Answer<()> {
-        self.transport.call(Method::DELETE, path).once().done().await
+        self.change(Method::DELETE, path).once().done().await
+    }
+
+    fn change(&self, method: Method, path: &[&str]) -> Call<'_> {
+        self.transport.call(method, path).if_version(self.version)
     }
 }
 
@@ -121,14 +122,9 @@ impl Client {
         self.post(&["accounts"], new).await
     }
 
-    /// Changes an account, where `version` is absent or still its version.
-    pub async fn update_account(
-        &self,
-        id: &str,
-        change: &AccountChange,
-        version: Option<u64>,
-    ) -> Answer<Account> {
-        self.patch(&["accounts", id], change, version).await
+    /// Changes an account.
+    pub async fn update_account(&self, id: &str, change: &AccountChange) -> Answer<Account> {
+        self.patch(&["accounts", id], change).await
     }
 
     /// People.
@@ -146,9 +142,9 @@ impl Client {
         self.post(&["users"], new).await
     }
 
-    /// Changes a user, where `version` is absent or still its version.
-    pub async fn update_user(&self, id: &str, change: &UserChange, version: Option<u64>) -> Answer<User> {
-        self.patch(&["users", id], change, version).await
+    /// Changes a user.
+    pub async fn update_user(&self, id: &str, change: &UserChange) -> Answer<User> {
+        self.patch(&["users", id], change).await
     }
 
     /// Deletes a user.
@@ -195,8 +191,8 @@ impl Client {
     }
 
     /// Changes a node, also fences or bypasses it.
-    pub async fn update_node(&self, id: &str, change: &NodeChange, version: Option<u64>) -> Answer<Node> {
-        self.patch(&["nodes", id], change, version).await
+    pub async fn update_node(&self, id: &str, change: &NodeChange) -> Answer<Node> {
+        self.patch(&["nodes", id], change).await
     }
 
     /// Deletes a node.
@@ -219,14 +215,9 @@ impl Client {
         self.post(&["networks"], new).await
     }
 
-    /// Changes a network, where `version` is absent or still its version.
-    pub async fn update_network(
-        &self,
-        id: &str,
-        change: &NetworkChange,
-        version: Option<u64>,
-    ) -> Answer<Network> {
-        self.patch(&["networks", id], change, version).await
+    /// Changes a network.
+    pub async fn update_network(&self, id: &str, change: &NetworkChange) -> Answer<Network> {
+        self.patch(&["networks", id], change).await
     }
 
     /// Deletes a network.
@@ -249,14 +240,14 @@ impl Client {
         self.post(&["instances"], new).await
     }
 
-    /// Changes an instance, where `version` is absent or still its version.
-    pub async fn update_instance(
-        &self,
-        id: &str,
-        change: &InstanceChange,
-        version: Option<u64>,
-    ) -> Answer<Instance> {
-        self.patch(&["instances", id], change, version).await
+    /// Changes an instance.
+    pub async fn update_instance(&self, id: &str, change: &InstanceChange) -> Answer<Instance> {
+        self.patch(&["instances", id], change).await
+    }
+
+    /// Moves an instance to another network of its account.
+    pub async fn move_instance(&self, id: &str, to: &MoveInstance) -> Answer<Instance> {
+        self.post(&["instances", id, "move"], to).await
     }
 
     /// Deletes an instance.
@@ -289,7 +280,7 @@ impl Client {
 
     /// Takes the plan away from its network and purges its rules.
     pub async fn dissociate_plan(&self, id: &str) -> Answer<Plan> {
-        self.transport.call(Method::POST, &["plans", id, "dissociate"]).once().answer().await
+        self.change(Method::POST, &["plans", id, "dissociate"]).once().answer().await
     }
 
     /// Changes the peak.
@@ -299,7 +290,7 @@ impl Client {
 
     /// Switches automatic renewal.
     pub async fn auto_renew_plan(&self, id: &str, auto_renew: &AutoRenew) -> Answer<Plan> {
-        self.transport.call(Method::PUT, &["plans", id, "auto-renew"]).body(auto_renew).answer().await
+        self.change(Method::PUT, &["plans", id, "auto-renew"]).body(auto_renew).answer().await
     }
 
     /// Renews subscriptions; each has its own outcome.
@@ -332,9 +323,9 @@ impl Client {
         self.post(&["rules"], new).await
     }
 
-    /// Changes a rule, where `version` is absent or still its version.
-    pub async fn update_rule(&self, id: &str, change: &RuleChange, version: Option<u64>) -> Answer<Rule> {
-        self.patch(&["rules", id], change, version).await
+    /// Changes a rule.
+    pub async fn update_rule(&self, id: &str, change: &RuleChange) -> Answer<Rule> {
+        self.patch(&["rules", id], change).await
     }
 
     /// Changes which instances a rule limits.
@@ -344,6 +335,6 @@ impl Client {
 
     /// Deletes rules; all or none.
     pub async fn delete_rules(&self, delete: &DeleteRules) -> Answer<()> {
-        self.transport.call(Method::POST, &["rules", "delete"]).body(delete).once().done().await
+        self.change(Method::POST, &["rules", "delete"]).body(delete).once().done().await
     }
 }

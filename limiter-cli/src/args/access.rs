@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
-use super::value;
+use super::{IfVersion, value};
 
 #[derive(Debug, Args)]
 pub(crate) struct LoginArgs {
@@ -44,6 +44,8 @@ pub(crate) enum AccountCommand {
         /// Nobody of it may act any more
         #[arg(long)]
         disable: bool,
+        #[command(flatten)]
+        version: IfVersion,
     },
 }
 
@@ -83,11 +85,15 @@ pub(crate) enum UserCommand {
         /// The user may not sign in any more
         #[arg(long)]
         disable: bool,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Delete a user
     Delete {
         /// Id or name
         user: String,
+        #[command(flatten)]
+        version: IfVersion,
     },
 }
 

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use limiter_api::views::NodeInterface;
 use limiter_state::Rate;
 
-use super::{WaitArgs, value};
+use super::{IfVersion, WaitArgs, value};
 
 /// `on` or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -22,6 +22,9 @@ pub(crate) enum NetworkCommand {
         /// In this region
         #[arg(long)]
         region: Option<String>,
+        /// In this zone
+        #[arg(long)]
+        zone: Option<String>,
         /// Whose name contains this
         #[arg(long)]
         name: Option<String>,
@@ -75,16 +78,26 @@ pub(crate) enum NetworkCommand {
         /// Its basic rate; operators only
         #[arg(long, value_parser = value::rate, value_name = "RATE")]
         basic: Option<Rate>,
+        /// All nodes that carry it, by ids or names; operators only
+        #[arg(long, value_delimiter = ',', value_name = "NODES", conflicts_with = "all_nodes")]
+        nodes: Vec<String>,
+        /// Every node of its region that serves its zone carries it; operators only
+        #[arg(long)]
+        all_nodes: bool,
         /// Rule of instances without one, as PLAN/NAME or id, or `none`
         #[arg(long, value_name = "RULE")]
         default_rule: Option<String>,
         #[command(flatten)]
         policy: NetworkPolicy,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Delete a network
     Delete {
         /// Id or name
         network: String,
+        #[command(flatten)]
+        version: IfVersion,
     },
 }
 
@@ -111,6 +124,9 @@ pub(crate) enum InstanceCommand {
         /// Bound to this rule, as PLAN/NAME or id
         #[arg(long)]
         rule: Option<String>,
+        /// Only those bound to no rule
+        #[arg(long, conflicts_with = "rule")]
+        unbound: bool,
         /// Whose name contains this
         #[arg(long)]
         name: Option<String>,
@@ -150,12 +166,29 @@ pub(crate) enum InstanceCommand {
         /// Internet access
         #[arg(long, value_parser = ["allow", "deny"])]
         internet: Option<String>,
+        #[command(flatten)]
+        version: IfVersion,
+    },
+    /// Move an instance to another network of its account; it leaves its rule
+    Move {
+        /// NETWORK/NAME, a unique name, or id
+        instance: String,
+        /// The network it goes to, by id or name
+        #[arg(long, value_name = "NETWORK")]
+        to: String,
+        /// All addresses and prefixes it owns there, one an argument [default: those it has]
+        #[arg(long = "address", value_parser = value::address)]
+        addresses: Vec<String>,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Delete instances
     Delete {
         /// NETWORK/NAME, unique names, or ids
         #[arg(required = true)]
         instances: Vec<String>,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Make or change the instances of a CSV file, all or none
     Import(Import),
@@ -212,21 +245,29 @@ pub(crate) enum NodeCommand {
         /// All its interfaces, one an argument
         #[arg(long = "interface", value_parser = value::interface)]
         interfaces: Vec<NodeInterface>,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Delete a node
     Delete {
         /// Id or name
         node: String,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Declare a node dead, so that nothing waits for it
     Fence {
         /// Id or name
         node: String,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Take a fenced node back
     Unfence {
         /// Id or name
         node: String,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Let everything pass, unlimited and unmetered
     Bypass {
@@ -234,5 +275,7 @@ pub(crate) enum NodeCommand {
         node: String,
         /// On or off
         switch: Switch,
+        #[command(flatten)]
+        version: IfVersion,
     },
 }

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use limiter_state::Rate;
 
-use super::{Switch, WaitArgs, value};
+use super::{IfVersion, Switch, WaitArgs, value};
 
 const DURATIONS: [&str; 8] = ["1w", "1m", "2m", "3m", "6m", "1y", "2y", "3y"];
 
@@ -68,6 +68,8 @@ pub(crate) enum PlanCommand {
         network: String,
         #[command(flatten)]
         wait: WaitArgs,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Take the plan away from its network
     Dissociate {
@@ -75,6 +77,8 @@ pub(crate) enum PlanCommand {
         plan: String,
         #[command(flatten)]
         wait: WaitArgs,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Change the peak
     Resize {
@@ -85,6 +89,8 @@ pub(crate) enum PlanCommand {
         peak: Rate,
         #[command(flatten)]
         wait: WaitArgs,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Renew subscriptions
     Renew {
@@ -104,6 +110,8 @@ pub(crate) enum PlanCommand {
         plan: String,
         /// On or off
         switch: Switch,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// End subscriptions
     Unsubscribe(EndArgs),

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use limiter_state::Rate;
 
-use super::value;
+use super::{IfVersion, value};
 
 /// Rules are named PLAN/NAME or by id.
 #[derive(Debug, Subcommand)]
@@ -52,6 +52,8 @@ pub(crate) enum RuleCommand {
         /// Internet to instance
         #[arg(long, value_parser = value::rate, value_name = "RATE")]
         down: Option<Rate>,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Limit instances by the rule
     Bind {
@@ -60,6 +62,8 @@ pub(crate) enum RuleCommand {
         /// Instances of the plan's network, by name or id
         #[arg(required = true)]
         instances: Vec<String>,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Limit instances no longer by the rule
     Unbind {
@@ -68,6 +72,8 @@ pub(crate) enum RuleCommand {
         /// Instances of the plan's network, by name or id
         #[arg(required = true)]
         instances: Vec<String>,
+        #[command(flatten)]
+        version: IfVersion,
     },
     /// Delete rules, all or none
     Delete {

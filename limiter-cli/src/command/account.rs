@@ -18,7 +18,7 @@ pub(super) async fn run(session: &Session, command: AccountCommand) -> Result<()
         AccountCommand::Create { name } => {
             session.output.one(&client.create_account(&NewAccount { name }).await?)
         }
-        AccountCommand::Update { account, name, enable, disable } => {
+        AccountCommand::Update { account, name, enable, disable, version } => {
             something(name.is_some() || enable || disable)?;
             let account = client.account(&account).await?;
             if disable {
@@ -29,7 +29,7 @@ pub(super) async fn run(session: &Session, command: AccountCommand) -> Result<()
             }
             let enabled = (enable || disable).then_some(enable);
             let change = AccountChange { name, enabled };
-            session.output.one(&client.update_account(&account.id, &change, None).await?)
+            session.output.one(&session.client_at(&version).update_account(&account.id, &change).await?)
         }
     }
 }

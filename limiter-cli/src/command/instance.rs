@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use limiter_api::client::all_pages;
-use limiter_api::params::{InstanceChange, InstanceQuery, NewInstance, RuleQuery};
+use limiter_api::params::{InstanceChange, InstanceQuery, MoveInstance, NewInstance, RuleQuery};
 use limiter_api::setup::{Apply, Setup, SetupInstance, SetupNetwork, SetupRule};
 use limiter_api::views::{Instance, Network, Rule};
 use limiter_state::Rate;
 
 use super::{Session, given, setup, something};
-use crate::args::{Import, InstanceCommand};
+use crate::args::{IfVersion, Import, InstanceCommand};
 use crate::confirm;
 use crate::csv;
 use crate::failure::Failure;
@@ -19,14 +19,15 @@ use crate::setup_file;
 pub(super) async fn run(session: &Session, command: InstanceCommand) -> Result<(), Failure> {
     let client = &session.client;
     match command {
-        InstanceCommand::List { network, rule, name } => {
+        InstanceCommand::List { network, rule, unbound, name } => {
             let rule = match rule {
                 Some(rule) => Some(session.find().rule(&rule).await?.id),
                 None => None,
             };
             let network = session.find().network_id(network.as_deref()).await?;
             let account = session.account.clone();
-            let query = InstanceQuery { account, network, rule, name, ..InstanceQuery::default() };
+            let bound = unbound.then_some(false);
+            let query = InstanceQuery { account, network, rule, bound, name, ..InstanceQuery::default() };
             let mut instances = all_pages(query, async |query| client.instances(query).await).await?;
             if session.output.for_people() {
                 name_all(session, &mut instances).await?;
@@ -42,13 +43,22 @@ pub(super) async fn run(session: &Session, command: InstanceCommand) -> Result<(
             let new = NewInstance { network, name, external_id, addresses, internet };
             session.output.one(&client.create_instance(&new).await?)
         }
-        InstanceCommand::Update { instance, name, addresses, internet } => {
+        InstanceCommand::Update { instance, name, addresses, internet, version } => {
             something(name.is_some() || !addresses.is_empty() || internet.is_some())?;
             let instance = session.find().instance(&instance).await?;
             let change = InstanceChange { name, addresses: given(addresses), internet };
-            session.output.one(&client.update_instance(&instance.id, &change, None).await?)
+            session.output.one(&session.client_at(&version).update_instance(&instance.id, &change).await?)
         }
-        InstanceCommand::Delete { instances } => delete(session, &instances).await,
+        InstanceCommand::Move { instance, to, addresses, version } => {
+            let instance = session.find().instance(&instance).await?;
+            let to = session.find().network(&to).await?;
+            if instance.rule.is_some() {
+                session.confirm.ask(&confirm::move_instance(&instance, &to))?;
+            }
+            let moved = MoveInstance { network: to.id, addresses: given(addresses) };
+            session.output.one(&session.client_at(&version).move_instance(&instance.id, &moved).await?)
+        }
+        InstanceCommand::Delete { instances, version } => delete(session, &instances, &version).await,
         InstanceCommand::Import(import) => run_import(session, import).await,
     }
 }
@@ -71,7 +81,11 @@ async fn name_all(session: &Session, instances: &mut [Instance]) -> Result<(), F
     Ok(())
 }
 
-async fn delete(session: &Session, names: &[String]) -> Result<(), Failure> {
+async fn delete(session: &Session, names: &[String], version: &IfVersion) -> Result<(), Failure> {
+    if version.if_version.is_some() && names.len() > 1 {
+        return Err(Failure::Usage("--if-version is of one instance; delete one at a time".to_owned()));
+    }
+    let client = session.client_at(version);
     let mut instances = Vec::new();
     for name in names {
         instances.push(session.find().instance(name).await?);
@@ -79,7 +93,7 @@ async fn delete(session: &Session, names: &[String]) -> Result<(), Failure> {
     session.confirm.ask(&confirm::delete_instances(&instances))?;
     let mut gone = Vec::new();
     for instance in instances {
-        let done = session.client.delete_instance(&instance.id).await;
+        let done = client.delete_instance(&instance.id).await;
         if done.is_err() && !gone.is_empty() {
             session.output.gone("instance", &gone)?;
         }

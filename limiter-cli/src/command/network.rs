@@ -11,10 +11,10 @@ use crate::failure::Failure;
 pub(super) async fn run(session: &Session, command: NetworkCommand) -> Result<(), Failure> {
     let client = &session.client;
     match command {
-        NetworkCommand::List { region, name, without_plan } => {
+        NetworkCommand::List { region, zone, name, without_plan } => {
             let without_plan = without_plan.then_some(true);
             let account = session.account.clone();
-            let query = NetworkQuery { account, region, name, without_plan, after: None, limit: None };
+            let query = NetworkQuery { account, region, zone, name, without_plan, after: None, limit: None };
             let networks = all_pages(query, async |query| client.networks(query).await).await?;
             session.output.list(
                 &networks,
@@ -39,11 +39,22 @@ pub(super) async fn run(session: &Session, command: NetworkCommand) -> Result<()
             };
             session.output.one(&client.create_network(&new).await?)
         }
-        NetworkCommand::Update { network, name, prefixes, basic, default_rule, policy } => {
+        NetworkCommand::Update {
+            network,
+            name,
+            prefixes,
+            basic,
+            nodes,
+            all_nodes,
+            default_rule,
+            policy,
+            version,
+        } => {
             let is_policy =
                 policy.internet.is_some() || policy.unknown_sources.is_some() || policy.observe.is_some();
             let is_place = !prefixes.is_empty() || basic.is_some() || default_rule.is_some();
-            something(name.is_some() || is_place || is_policy)?;
+            let nodes = given(nodes).map(Some).or(all_nodes.then_some(None));
+            something(name.is_some() || is_place || is_policy || nodes.is_some())?;
             let network = session.find().network(&network).await?;
             let default_rule = match default_rule.as_deref() {
                 None => None,
@@ -54,17 +65,18 @@ pub(super) async fn run(session: &Session, command: NetworkCommand) -> Result<()
                 name,
                 prefixes: given(prefixes),
                 basic_bps: basic.map(limiter_state::Rate::bps),
+                nodes,
                 internet: policy.internet,
                 unknown_sources: policy.unknown_sources,
                 observe: policy.observe.map(|switch| switch == Switch::On),
                 default_rule,
             };
-            session.output.one(&client.update_network(&network.id, &change, None).await?)
+            session.output.one(&session.client_at(&version).update_network(&network.id, &change).await?)
         }
-        NetworkCommand::Delete { network } => {
+        NetworkCommand::Delete { network, version } => {
             let network = session.find().network(&network).await?;
             session.confirm.ask(&confirm::delete_network(&network))?;
-            client.delete_network(&network.id).await?;
+            session.client_at(&version).delete_network(&network.id).await?;
             session.output.gone("network", &[network.id])
         }
     }

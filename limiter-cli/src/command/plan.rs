@@ -62,24 +62,25 @@ pub(super) async fn run(session: &Session, command: PlanCommand) -> Result<(), F
             let plan = client.create_plan(&new).await?;
             followed(session, plan, network.map_or(Goal::There, Goal::Serves), &wait).await
         }
-        PlanCommand::Associate { plan, network, wait } => {
+        PlanCommand::Associate { plan, network, wait, version } => {
             let plan = session.find().plan(&plan).await?;
             let network = session.find().network(&network).await?.id;
-            let plan = client.associate_plan(&plan.id, &Associate { network: network.clone() }).await?;
+            let associate = Associate { network: network.clone() };
+            let plan = session.client_at(&version).associate_plan(&plan.id, &associate).await?;
             followed(session, plan, Goal::Serves(network), &wait).await
         }
-        PlanCommand::Dissociate { plan, wait } => {
+        PlanCommand::Dissociate { plan, wait, version } => {
             let plan = session.find().plan(&plan).await?;
             if let Some(network) = &plan.network {
                 session.confirm.ask(&confirm::dissociate(&plan, &client.network(network).await?))?;
             }
-            let plan = client.dissociate_plan(&plan.id).await?;
+            let plan = session.client_at(&version).dissociate_plan(&plan.id).await?;
             followed(session, plan, Goal::Free, &wait).await
         }
-        PlanCommand::Resize { plan, peak, wait } => {
+        PlanCommand::Resize { plan, peak, wait, version } => {
             let plan = session.find().plan(&plan).await?;
             let resize = Resize { peak_bps: peak.bps(), expected_amount_micro: None };
-            let plan = client.resize_plan(&plan.id, &resize).await?;
+            let plan = session.client_at(&version).resize_plan(&plan.id, &resize).await?;
             followed(session, plan, Goal::Peak(peak.bps()), &wait).await
         }
         PlanCommand::Renew { plans, duration, auto_renew } => {
@@ -90,10 +91,10 @@ pub(super) async fn run(session: &Session, command: PlanCommand) -> Result<(), F
             session.output.list(&outcomes, "no plans")?;
             refused(&outcomes)
         }
-        PlanCommand::AutoRenew { plan, switch } => {
+        PlanCommand::AutoRenew { plan, switch, version } => {
             let plan = session.find().plan(&plan).await?;
             let auto_renew = AutoRenew { enabled: switch == Switch::On };
-            session.output.one(&client.auto_renew_plan(&plan.id, &auto_renew).await?)
+            session.output.one(&session.client_at(&version).auto_renew_plan(&plan.id, &auto_renew).await?)
         }
         PlanCommand::Unsubscribe(args) => end(session, args, Ending::Unsubscribe).await,
         PlanCommand::Delete(args) => end(session, args, Ending::Delete).await,

@@ -37,21 +37,21 @@ pub(super) async fn run(session: &Session, command: RuleCommand) -> Result<(), F
             let new = NewRule { plan: plan.id, name, up_bps, down_bps, instances };
             session.output.one(&client.create_rule(&new).await?)
         }
-        RuleCommand::Update { rule, name, up, down } => {
+        RuleCommand::Update { rule, name, up, down, version } => {
             something(name.is_some() || up.is_some() || down.is_some())?;
             let rule = session.find().rule(&rule).await?;
             let change = RuleChange { name, up_bps: up.map(Rate::bps), down_bps: down.map(Rate::bps) };
-            session.output.one(&client.update_rule(&rule.id, &change, None).await?)
+            session.output.one(&session.client_at(&version).update_rule(&rule.id, &change).await?)
         }
-        RuleCommand::Bind { rule, instances } => {
+        RuleCommand::Bind { rule, instances, version } => {
             let (rule, bind) = rule_and_instances(session, &rule, &instances).await?;
             let bindings = Bindings { bind, unbind: Vec::new() };
-            session.output.one(&client.bind_rule(&rule, &bindings).await?)
+            session.output.one(&session.client_at(&version).bind_rule(&rule, &bindings).await?)
         }
-        RuleCommand::Unbind { rule, instances } => {
+        RuleCommand::Unbind { rule, instances, version } => {
             let (rule, unbind) = rule_and_instances(session, &rule, &instances).await?;
             let bindings = Bindings { bind: Vec::new(), unbind };
-            session.output.one(&client.bind_rule(&rule, &bindings).await?)
+            session.output.one(&session.client_at(&version).bind_rule(&rule, &bindings).await?)
         }
         RuleCommand::Delete { rules } => delete(session, &rules).await,
     }

@@ -22,7 +22,7 @@ pub(super) async fn run(session: &Session, command: UserCommand) -> Result<(), F
             let new = NewUser { name, password, role, account };
             session.output.one(&client.create_user(&new).await?)
         }
-        UserCommand::Update { user, password, password_file, enable, disable } => {
+        UserCommand::Update { user, password, password_file, enable, disable, version } => {
             something(password || password_file.is_some() || enable || disable)?;
             let user = session.find().user(&user).await?;
             if disable {
@@ -35,12 +35,12 @@ pub(super) async fn run(session: &Session, command: UserCommand) -> Result<(), F
                 (_, file) => Some(password::new(file.as_deref())?),
             };
             let change = UserChange { password, enabled: (enable || disable).then_some(enable) };
-            session.output.one(&client.update_user(&user.id, &change, None).await?)
+            session.output.one(&session.client_at(&version).update_user(&user.id, &change).await?)
         }
-        UserCommand::Delete { user } => {
+        UserCommand::Delete { user, version } => {
             let user = session.find().user(&user).await?;
             session.confirm.ask(&format!("User {} ({}) is deleted and signed out.", user.name, user.role))?;
-            client.delete_user(&user.id).await?;
+            session.client_at(&version).delete_user(&user.id).await?;
             session.output.gone("user", &[user.id])
         }
     }

@@ -68,6 +68,7 @@ impl View for Network {
             ("observe only", yes(self.observe)),
             ("default rule", some(self.default_rule.as_deref())),
             ("created", moment(self.created_at, zone)),
+            ("version", self.version.to_string()),
         ]
     }
 }
@@ -101,6 +102,7 @@ impl View for Instance {
             ("internet", self.internet.clone()),
             ("rule", some(self.rule.as_deref())),
             ("created", moment(self.created_at, zone)),
+            ("version", self.version.to_string()),
         ]
     }
 }
@@ -209,13 +211,14 @@ impl View for Node {
             ("id", self.id.clone()),
             ("region", self.region.clone()),
             ("state", state(self)),
-            ("revision", format!("{} of {}", self.acked_revision, self.wanted_revision)),
+            ("in force", format!("revision {}, needs {}", self.acked_revision, self.wanted_revision)),
             ("problem", some(self.problem.as_deref())),
             ("acknowledged", some_moment(self.acked_at, zone)),
             ("last seen", some_moment(self.seen_at, zone)),
             ("agent", some(self.agent_version.as_deref())),
             ("uplinks", uplinks),
             ("created", moment(self.created_at, zone)),
+            ("version", self.version.to_string()),
         ];
         details.extend(self.interfaces.iter().map(|interface| ("interface", interface_line(interface))));
         details
@@ -302,8 +305,8 @@ impl View for Token {
         vec![
             self.name.clone(),
             self.role.clone(),
-            some(self.account.as_deref()),
-            some(self.node.as_deref()),
+            some(self.account_name.as_deref().or(self.account.as_deref())),
+            some(self.node_name.as_deref().or(self.node.as_deref())),
             moment(self.created_at, zone),
             self.expires_at.map_or_else(|| "never".to_owned(), |at| moment(at, zone)),
             self.id.clone(),
@@ -370,6 +373,23 @@ mod tests {
         assert_eq!(fixture::rule().cells(&zone).len(), Rule::HEAD.len());
         assert_eq!(fixture::instance().cells(&zone).len(), Instance::HEAD.len());
         assert_eq!(fixture::node().cells(&zone).len(), Node::HEAD.len());
+    }
+
+    #[test]
+    fn a_token_shows_names_where_they_are_known() {
+        let token = Token {
+            id: "tok-1".into(),
+            name: "agent".into(),
+            role: "agent".into(),
+            account: Some("acc-1".into()),
+            account_name: None,
+            node: Some("node-1".into()),
+            node_name: Some("edge-1".into()),
+            created_at: "2026-03-31T12:00:00Z".parse().expect("a moment"),
+            expires_at: None,
+        };
+        let cells = token.cells(&TimeZone::UTC);
+        assert_eq!((&*cells[2], &*cells[3]), ("acc-1", "edge-1"));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::process::Stdio;
 
+use limiter_api::views::{Instance, Network};
+
 use crate::run::Person;
 use crate::server::{Server, TOKEN, instance, network, plan, rule};
 
@@ -48,6 +50,48 @@ fn people_read_names_and_programs_ids() {
     let table = person.run("rule list").code(0).out;
     assert!(table.contains("office-1") && table.contains("3 Mbps"), "{table}");
     assert_eq!(person.run("rule list -o json").code(0).json()[0]["plan"], "plan-1");
+}
+
+#[test]
+fn lists_are_filtered() {
+    let server = Server::tcp();
+    {
+        let mut world = server.world.lock();
+        world.networks = vec![network(1), Network { zone: "blue".into(), ..network(2) }];
+        world.instances = vec![instance(1), Instance { rule: None, ..instance(2) }];
+    }
+    let person = operator(&server);
+    assert_eq!(person.run("network list --zone blue -q").code(0).out, "net-2\n");
+    assert_eq!(person.run("instance list --unbound -q").code(0).out, "ins-2\n");
+    person.run("instance list --unbound --rule rule-1").code(2);
+}
+
+#[test]
+fn an_instance_moves_and_a_network_changes_its_nodes() {
+    let server = Server::tcp();
+    {
+        let mut world = server.world.lock();
+        world.networks = vec![network(1), network(2)];
+        world.instances = vec![instance(1), Instance { rule: Some("rule-1".into()), ..instance(2) }];
+        world.instances[0].rule = None;
+    }
+    let person = operator(&server);
+    let moved = person.run("instance move ins-1 --to office-2 --address 10.2.0.9 -o json").code(0);
+    assert_eq!(
+        (&moved.json()["network"], &moved.json()["addresses"][0]),
+        (&"net-2".into(), &"10.2.0.9".into())
+    );
+    let asked = person.run("instance move ins-2 --to office-2").code(2);
+    assert!(asked.err.contains("leaves its rule") && asked.err.contains("--yes"), "{asked:?}");
+    person.run("instance move ins-2 --to office-2 --yes").code(0);
+    assert!(server.world.called("POST /v1/instances/ins-2/move"));
+
+    let changed = person.run("network update office-1 --nodes edge-1,edge-2 -o json").code(0);
+    assert_eq!(changed.json()["nodes"], serde_json::json!(["edge-1", "edge-2"]));
+    let changed = person.run("network update office-1 --all-nodes -o json").code(0);
+    assert_eq!(changed.json()["nodes"], serde_json::Value::Null);
+    person.run("network update office-1 --all-nodes --nodes edge-1").code(2);
+    person.run("network update office-1").code(2);
 }
 
 #[test]

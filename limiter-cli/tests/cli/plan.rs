@@ -50,6 +50,23 @@ fn what_is_not_over_in_time_has_its_own_code_and_keeps_its_id() {
 }
 
 #[test]
+fn a_busy_control_plane_is_asked_again_while_it_says_so() {
+    let server = with_network();
+    server.world.lock().busy = (3, true);
+    server.world.lock().then = Some(plan("plan-1"));
+    let person = operator(&server);
+    let ended = person.run("plan create --network office-1 --peak 20Mbps -o json").code(0);
+    assert_eq!(ended.json()["status"], "in_use");
+    // With bounded patience.
+    server.world.lock().busy = (u32::MAX, true);
+    let ended = person.run("plan create --network office-1 --peak 20Mbps --timeout 300ms").code(1);
+    assert!(ended.err.contains("the database is busy"), "{ended:?}");
+    server.world.lock().busy = (1, false);
+    let ended = person.run("plan create --network office-1 --peak 20Mbps").code(1);
+    assert!(ended.err.contains("the database is busy"), "{ended:?}");
+}
+
+#[test]
 fn an_operation_that_fails_is_refused() {
     let server = with_network();
     let failed = Plan { status: "failed".into(), reason: Some("DataPlaneTimeout".into()), ..plan("plan-1") };
@@ -114,6 +131,25 @@ fn nothing_is_taken_back_without_a_yes() {
     assert!(!server.world.called("DELETE /v1/networks/net-1"));
     let ended = person.run("network delete office-1 --yes").code(0);
     assert_eq!(ended.out, "network net-1 deleted\n");
+}
+
+#[test]
+fn a_change_names_the_version_it_is_of() {
+    let server = with_network();
+    server.world.lock().plans.insert("plan-1".into(), plan("plan-1"));
+    let person = operator(&server);
+    let named =
+        || server.world.lock().headers.get("if-match").map(|value| value.to_str().expect("text").to_owned());
+    person.run("plan resize plan-1 --peak 50Mbps --no-wait --if-version 3").code(0);
+    assert_eq!(named().as_deref(), Some("\"3\""));
+    person.run("plan resize plan-1 --peak 60Mbps --no-wait").code(0);
+    assert_eq!(named(), None);
+    let shown = person.run("network show office-1").code(0).out;
+    assert!(shown.lines().any(|line| line.starts_with("version") && line.ends_with(" 1")), "{shown}");
+    person.run("network delete office-1 --yes --if-version 4").code(0);
+    assert_eq!(named().as_deref(), Some("\"4\""));
+    let ended = person.run("instance delete a b --yes --if-version 4").code(2);
+    assert!(ended.err.contains("one at a time"), "{ended:?}");
 }
 
 #[test]

@@ -12,7 +12,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use limiter_api::Problem;
 use limiter_api::params::{
-    Associate, End, InstanceQuery, NetworkQuery, NewNetwork, NewPlan, PlanQuery, Resize, RuleQuery, SignIn,
+    Associate, End, InstanceQuery, MoveInstance, NetworkChange, NetworkQuery, NewNetwork, NewPlan, PlanQuery,
+    Resize, RuleQuery, SignIn,
 };
 use limiter_api::setup::{Applied, Apply, Setup, SetupChange};
 use limiter_api::views::{
@@ -46,6 +47,8 @@ pub(crate) struct Inside {
     pub(crate) plans: BTreeMap<String, Plan>,
     /// Looks that are needed until a plan is over.
     pub(crate) looks_left: u32,
+    /// Looks that are answered by 503 first, and whether it says that it may go later.
+    pub(crate) busy: (u32, bool),
     /// What has become of a plan then.
     pub(crate) then: Option<Plan>,
     /// Setups that were put in force.
@@ -201,9 +204,10 @@ fn router(world: World, with_token: bool) -> Router {
         .route("/me", get(me))
         .route("/status", get(status))
         .route("/networks", get(networks).post(create_network))
-        .route("/networks/{id}", get(one_network).delete(delete_network))
+        .route("/networks/{id}", get(one_network).patch(change_network).delete(delete_network))
         .route("/instances", get(instances))
-        .route("/instances/{id}", get(async || not_found()))
+        .route("/instances/{id}", get(one_instance))
+        .route("/instances/{id}/move", post(move_instance))
         .route("/rules", get(rules))
         .route("/rules/{id}", get(one_rule))
         .route("/plans", get(plans).post(create_plan))
@@ -292,7 +296,9 @@ async fn status() -> Json<StatusView> {
 
 async fn networks(State(world): State<World>, Query(query): Query<NetworkQuery>) -> Json<Page<Network>> {
     let name = query.name.unwrap_or_default();
-    let all: Vec<_> = world.lock().networks.iter().filter(|n| n.name.contains(&name)).cloned().collect();
+    let fits =
+        |n: &&Network| n.name.contains(&name) && query.zone.as_ref().is_none_or(|zone| n.zone == *zone);
+    let all: Vec<_> = world.lock().networks.iter().filter(fits).cloned().collect();
     page(&all, query.after.as_deref())
 }
 
@@ -314,13 +320,50 @@ async fn create_network(State(world): State<World>, Json(new): Json<NewNetwork>)
     (StatusCode::CREATED, Json(made)).into_response()
 }
 
+async fn change_network(
+    State(world): State<World>,
+    Path(id): Path<String>,
+    Json(change): Json<NetworkChange>,
+) -> Response {
+    let mut world = world.lock();
+    let Some(network) = world.networks.iter_mut().find(|network| network.id == id) else {
+        return not_found();
+    };
+    if let Some(nodes) = change.nodes {
+        network.nodes = nodes;
+    }
+    Json(network.clone()).into_response()
+}
+
+async fn one_instance(State(world): State<World>, Path(id): Path<String>) -> Response {
+    let found = world.lock().instances.iter().find(|one| one.id == id).cloned();
+    found.map_or_else(not_found, |one| Json(one).into_response())
+}
+
+async fn move_instance(
+    State(world): State<World>,
+    Path(id): Path<String>,
+    Json(to): Json<MoveInstance>,
+) -> Response {
+    let mut world = world.lock();
+    let Some(one) = world.instances.iter_mut().find(|one| one.id == id) else { return not_found() };
+    one.network = to.network;
+    one.rule = None;
+    if let Some(addresses) = to.addresses {
+        one.addresses = addresses;
+    }
+    Json(one.clone()).into_response()
+}
+
 async fn delete_network(State(world): State<World>, Path(id): Path<String>) -> Response {
     world.lock().networks.retain(|network| network.id != id);
     StatusCode::NO_CONTENT.into_response()
 }
 
 async fn instances(State(world): State<World>, Query(query): Query<InstanceQuery>) -> Json<Page<Instance>> {
-    page(&world.lock().instances, query.after.as_deref())
+    let fits = |one: &&Instance| query.bound.is_none_or(|bound| one.rule.is_some() == bound);
+    let all: Vec<_> = world.lock().instances.iter().filter(fits).cloned().collect();
+    page(&all, query.after.as_deref())
 }
 
 async fn rules(State(world): State<World>, Query(query): Query<RuleQuery>) -> Json<Page<Rule>> {
@@ -339,6 +382,18 @@ async fn plans(State(world): State<World>, Query(query): Query<PlanQuery>) -> Js
 
 async fn one_plan(State(world): State<World>, Path(id): Path<String>) -> Response {
     let mut world = world.lock();
+    if world.busy.0 > 0 {
+        world.busy.0 -= 1;
+        let problem = Problem {
+            status: 503,
+            code: "DatabaseUnavailable".into(),
+            detail: "the database is busy".into(),
+            field: None,
+            retry: world.busy.1,
+            request_id: "req-1".into(),
+        };
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(problem)).into_response();
+    }
     if world.looks_left > 0 {
         world.looks_left -= 1;
     } else if let Some(then) = world.then.take() {

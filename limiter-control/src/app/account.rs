@@ -6,7 +6,6 @@ use limiter_domain::{Account, AccountId, EventKind};
 
 use super::change::{Begun, Call};
 use super::{App, AppError, Caller, Reach, name, read, view};
-use crate::store::AccountFilter;
 
 impl App {
     /// Lists accounts: all of them for operators, the caller's own otherwise.
@@ -22,7 +21,7 @@ impl App {
             let items = account.iter().map(view::account).collect();
             return Ok(views::Page { items, next: None });
         }
-        let page = tx.accounts(&AccountFilter::default(), &paging).await?;
+        let page = tx.accounts(&paging).await?;
         Ok(read::page(page, |account| view::account(&account)))
     }
 
@@ -75,6 +74,8 @@ impl App {
             if change.tx.account_by_name(&name).await?.is_some() {
                 return Err(name::taken("name", &name));
             }
+            let renamed = format!("name {} -> {name}", account.name);
+            change.event(EventKind::AccountUpdated, Some(&account.id), account.id.as_str(), &renamed);
             account.name = name;
         }
         let before = account.enabled;

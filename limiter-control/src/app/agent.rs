@@ -4,19 +4,20 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use limiter_api::agent::{AgentAck, AgentState, StateQuery, WAIT_MAX_S};
+use limiter_api::agent::{AgentAck, AgentContent, AgentState, StateQuery, WAIT_MAX_S};
+use limiter_domain::node_delta::node_delta;
 use limiter_domain::node_state::{World, node_state};
 use limiter_domain::{Code, EventKind, Node, NodeId, Revision};
-use limiter_state::{NodeState, OriginSpec};
-use tokio::sync::Semaphore;
+use limiter_state::OriginSpec;
 use tokio::time::Instant;
 
 use super::error::refuse;
 use super::{App, AppError, Caller, read};
-use crate::store::{Ack, Seen, Tx};
+use crate::store::{Ack, Carried, Seen, Tx};
 
 impl App {
-    /// The state of the caller's node, as soon as it is newer than what `query` names; [`None`]: not in time.
+    /// The state of the caller's node, or what changed of it, as soon as it is newer than what `query`
+    /// names; [`None`]: not in time.
     pub async fn node_state(
         &self,
         caller: &Caller,
@@ -24,27 +25,23 @@ impl App {
         agent_version: Option<&str>,
     ) -> Result<Option<AgentState>, AppError> {
         let id = caller.agent()?;
-        let has = query.incarnation.as_deref() == Some(self.store.incarnation());
-        let has = has.then_some(query.revision);
         let wait = Duration::from_secs(query.wait_s.min(WAIT_MAX_S).into());
         let deadline = Instant::now() + wait;
         // Subscribed before the first look, so that no change falls between them.
         let mut changes = self.store.changes();
-        let seen = Seen { node: id.clone(), at: self.now(), agent_version: agent_version.map(Into::into) };
-        self.seen.note(seen);
-        let mut region: Option<Arc<str>> = None;
+        let (node, committed) = {
+            let tx = self.store.read().await?;
+            (node_of(&tx, &id).await?, tx.revision())
+        };
+        // A state of a later change than the last one is of a database that this one was restored over.
+        let ours = query.incarnation.as_deref() == Some(self.store.incarnation());
+        let has = Some(query.revision).filter(|has| ours && *has <= committed);
+        self.note_asked(&node, agent_version).await?;
         loop {
             let known = *changes.borrow_and_update();
-            let is_news = match (&region, has) {
-                (Some(region), Some(has)) => self.region_revision(region, known).await? > has,
-                _ => true,
-            };
-            if is_news {
-                let (found, state) = self.newer(&id, has).await?;
-                if let Some(state) = state {
-                    return Ok(Some(state));
-                }
-                region = Some(found);
+            let last = self.news(known.max(committed)).await?.of(&node);
+            if has.is_none_or(|has| has < last) {
+                return self.newer(&id, has).await.map(Some);
             }
             match tokio::time::timeout_at(deadline, changes.changed()).await {
                 Ok(Ok(())) => {}
@@ -53,37 +50,36 @@ impl App {
         }
     }
 
-    /// The last change of a region. One look answers all who wait, however many a change has woken.
-    async fn region_revision(&self, region: &str, known: Revision) -> Result<Revision, AppError> {
-        let mut looked = self.regions.0.lock().await;
-        if looked.0 < known {
-            let tx = self.store.read().await?;
-            *looked = (tx.revision().max(known), tx.region_revisions().await?.into_iter().collect());
-        }
-        Ok(looked.1.get(region).copied().unwrap_or_default())
+    /// The state of a node, or what changed of it after `has`.
+    async fn newer(&self, id: &NodeId, has: Option<Revision>) -> Result<AgentState, AppError> {
+        // In turn: a change may wake a thousand, and they leave connections to others.
+        let _turn = self.turns.acquire().await;
+        let tx = self.store.read().await?;
+        let node = node_of(&tx, id).await?;
+        let (incarnation, revision) = (self.store.incarnation().to_owned(), tx.revision());
+        let origin = OriginSpec { incarnation: incarnation.clone(), revision };
+        // What was taken from the database meanwhile is known to nodes that acknowledged that, and only there.
+        let follows = |has: &Revision| !node.fenced && *has >= node.revision.max(node.acked_revision);
+        let content = if let Some(since) = has.filter(follows) {
+            let changed = tx.changed_of(&node, since).await?;
+            AgentContent::Delta(node_delta(&node, world(&changed), since, origin))
+        } else {
+            let carried = tx.carried_by(&node).await?;
+            AgentContent::State(node_state(&node, world(&carried), origin))
+        };
+        Ok(AgentState { incarnation, revision, content })
     }
 
-    /// The region of a node, and its state where that is newer than `has`.
-    async fn newer(
-        &self,
-        id: &NodeId,
-        has: Option<Revision>,
-    ) -> Result<(Arc<str>, Option<AgentState>), AppError> {
-        // In turn: a change may wake a thousand, and they leave connections to others.
-        let _turn = self.regions.1.acquire().await;
-        let tx = self.store.read().await?;
-        let node =
-            tx.node(id).await?.ok_or_else(|| read::missing(Code::NodeNotFound, "node", id.as_str()))?;
-        let revision = tx.region_revision(&node.region).await?;
-        // A state of a later change than the last one is of a database that this one was restored over.
-        let has = has.filter(|has| *has <= tx.revision());
-        if has.is_some_and(|has| has >= revision) {
-            return Ok((node.region, None));
+    /// Notes that a node asked. Before its first answer that is durable: an end waits for every node that
+    /// was told something.
+    async fn note_asked(&self, node: &Node, agent_version: Option<&str>) -> Result<(), AppError> {
+        let agent_version = agent_version.map(Into::into);
+        let seen = Seen { node: node.id.clone(), at: self.now(), agent_version };
+        match node.seen_at {
+            Some(_) => self.seen.note(seen),
+            None => self.store.note_seen(&[seen]).await?,
         }
-        let incarnation = self.store.incarnation().to_owned();
-        let origin = OriginSpec { incarnation: incarnation.clone(), revision };
-        let state = state_of(&tx, &node, origin).await?;
-        Ok((node.region, Some(AgentState { incarnation, revision, state })))
+        Ok(())
     }
 
     /// Notes what is in force on the caller's node, and completes what waited for it.
@@ -132,16 +128,7 @@ impl App {
 const PROBLEM_MAX_CHARS: usize = 1000;
 
 /// Most states that are worked out at once.
-const TURNS: usize = 2;
-
-/// The change that was looked at last with the last change of every region, and turns at working out states.
-pub(super) struct Regions(tokio::sync::Mutex<(Revision, HashMap<String, Revision>)>, Semaphore);
-
-impl Default for Regions {
-    fn default() -> Self {
-        Self(tokio::sync::Mutex::default(), Semaphore::new(TURNS))
-    }
-}
+pub(super) const TURNS: usize = 2;
 
 /// Nodes that asked since it was written last.
 #[derive(Default)]
@@ -164,14 +151,15 @@ fn plain(text: &str) -> Arc<str> {
     shown.map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().into()
 }
 
-/// What a node is to enforce.
-async fn state_of(tx: &Tx, node: &Node, origin: OriginSpec) -> Result<NodeState, AppError> {
-    let carried = tx.carried_by(node).await?;
-    let world = World {
+async fn node_of(tx: &Tx, id: &NodeId) -> Result<Node, AppError> {
+    tx.node(id).await?.ok_or_else(|| read::missing(Code::NodeNotFound, "node", id.as_str()))
+}
+
+fn world(carried: &Carried) -> World<'_> {
+    World {
         networks: &carried.networks,
         plans: &carried.plans,
         rules: &carried.rules,
         instances: &carried.instances,
-    };
-    Ok(node_state(node, world, origin))
+    }
 }

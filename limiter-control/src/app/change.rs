@@ -1,10 +1,11 @@
 //! A change: one serial transaction with its events, its revision and, where asked, its answer kept for a
 //! repeated call.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use limiter_domain::{AccountId, Code, Event, EventKind, Happening, Revision, TokenId};
+use limiter_domain::{AccountId, Code, Event, EventKind, Happening, NetworkId, Revision, TokenId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -70,6 +71,8 @@ pub(super) struct Change {
     pub(super) now: Timestamp,
     call: Call,
     events: Vec<Event>,
+    /// Networks with something new for their nodes; true: they are told whole.
+    news: BTreeMap<NetworkId, bool>,
 }
 
 impl App {
@@ -89,20 +92,34 @@ impl App {
             let answer = serde_json::from_str(&known.response);
             return answer.map(Begun::Again).map_err(|error| AppError::Broken(error.to_string()));
         }
-        Ok(Begun::New(Box::new(Change { tx, now, call: call.clone(), events: Vec::new() })))
+        Ok(Begun::New(Box::new(Change::new(tx, now, call.clone()))))
     }
 
     /// Begins a change of our own, which no key repeats.
     pub(super) async fn begin_own(&self, caller: Caller, operation: &str) -> Result<Change, AppError> {
         let tx = self.store.write().await?;
-        Ok(Change { tx, now: self.now(), call: Call::plain(caller, operation), events: Vec::new() })
+        Ok(Change::new(tx, self.now(), Call::plain(caller, operation)))
     }
 }
 
 impl Change {
+    fn new(tx: Write, now: Timestamp, call: Call) -> Self {
+        Self { tx, now, call, events: Vec::new(), news: BTreeMap::new() }
+    }
+
     /// The number of this change.
     pub(super) fn revision(&self) -> Revision {
         self.tx.revision()
+    }
+
+    /// Instances or rules of a network are new, or changed but for their names: its nodes are to know.
+    pub(super) fn touch(&mut self, network: &NetworkId) {
+        self.news.entry(network.clone()).or_default();
+    }
+
+    /// Anything else of a network changed, or of a plan that holds or held it: its nodes are told it whole.
+    pub(super) fn rebuild(&mut self, network: &NetworkId) {
+        self.news.insert(network.clone(), true);
     }
 
     /// Notes what happens.
@@ -178,6 +195,10 @@ impl Change {
             );
         }
         self.tx.add_events(&events).await?;
+        // Last, so that no network put meanwhile takes it back.
+        let (rebuilt, touched): (Vec<_>, Vec<_>) = self.news.into_iter().partition(|(_, whole)| *whole);
+        self.tx.touch_networks(&touched.into_iter().map(|(id, _)| id).collect::<Vec<_>>()).await?;
+        self.tx.rebuild_networks(&rebuilt.into_iter().map(|(id, _)| id).collect::<Vec<_>>()).await?;
         Ok(self.tx.commit().await?)
     }
 }

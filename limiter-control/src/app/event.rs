@@ -7,7 +7,7 @@ use limiter_domain::{Code, EventKind};
 
 use super::error::refuse_field;
 use super::{App, AppError, Caller, read, view};
-use crate::store::{EventFilter, EventOrder};
+use crate::store::EventFilter;
 
 impl App {
     /// Lists events.
@@ -26,9 +26,7 @@ impl App {
             from: query.from,
             until: query.to,
         };
-        Ok(read::page(tx.events(&filter, EventOrder::OldestFirst, &paging).await?, |event| {
-            view::event(&event)
-        }))
+        Ok(read::page(tx.events(&filter, &paging).await?, |event| view::event(&event)))
     }
 }
 

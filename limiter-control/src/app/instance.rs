@@ -1,13 +1,13 @@
 //! Instances.
 
-use limiter_api::params::{InstanceChange, InstanceQuery, NewInstance};
+use limiter_api::params::{InstanceChange, InstanceQuery, MoveInstance, NewInstance};
 use limiter_api::views;
 use limiter_domain::claims::Claims;
 use limiter_domain::{Instance, InstanceId, Network, instance};
 
 use super::change::{Begun, Call, Change};
 use super::network::access;
-use super::{App, AppError, Caller, read, view};
+use super::{App, AppError, Caller, Reach, read, view};
 use crate::store::{InstanceFilter, Tx};
 
 impl App {
@@ -30,8 +30,8 @@ impl App {
                 Some(id) => Some(read::rule(&tx, &reach, id).await?.id),
                 None => None,
             },
+            bound: query.bound,
             name_contains: query.name.clone(),
-            ..InstanceFilter::default()
         };
         let page = tx.instances(&filter, &paging).await?;
         Ok(read::page(page, |instance| view::instance(&instance)))
@@ -84,6 +84,37 @@ impl App {
         change.finish(view::instance(&instance)).await
     }
 
+    /// Moves an instance to another network of its account.
+    pub async fn move_instance(
+        &self,
+        call: &Call,
+        id: &str,
+        input: MoveInstance,
+    ) -> Result<views::Instance, AppError> {
+        let reach = call.caller.changes()?;
+        let mut change = match self.begin(call).await? {
+            Begun::New(change) => change,
+            Begun::Again(answer) => return Ok(answer),
+        };
+        let before = read::instance(&change.tx, &reach, id).await?;
+        call.check_version(before.version)?;
+        let own = Reach::Account(before.account.clone());
+        let to =
+            read::network(&change.tx, &own, &input.network).await.map_err(|error| at(error, "network"))?;
+        let facts = instance::Facts {
+            network: &to,
+            claims: &claims(&change.tx, &to).await?,
+            name_taken: change.tx.instance_by_name(&to.id, &before.name).await?.is_some(),
+            external_id_taken: false,
+        };
+        let (now, revision) = (change.now, change.revision());
+        let made = instance::relocate(&before, input.addresses.as_deref(), facts, now, revision)?;
+        // What is left out of a network is told by telling the network.
+        change.rebuild(&before.network);
+        let instance = put(&mut change, made).await?;
+        change.finish(view::instance(&instance)).await
+    }
+
     /// Deletes an instance, and its binding with it.
     pub async fn remove_instance(&self, call: &Call, id: &str) -> Result<(), AppError> {
         let reach = call.caller.changes()?;
@@ -93,9 +124,16 @@ impl App {
         };
         let instance = read::instance(&change.tx, &reach, id).await?;
         call.check_version(instance.version)?;
-        let network = read::network(&change.tx, &reach, instance.network.as_str()).await?;
-        remove(&mut change, &network, &instance).await?;
+        remove(&mut change, &instance).await?;
         change.finish(()).await
+    }
+}
+
+/// The error as one of an input field.
+fn at(error: AppError, field: &str) -> AppError {
+    match error {
+        AppError::Refused(refusal) => AppError::Refused(refusal.at(field)),
+        other => other,
     }
 }
 
@@ -129,7 +167,7 @@ pub(super) async fn add(
     };
     let id = InstanceId::of_random(rand::random());
     let made = instance::create(id, &new, facts, change.now, change.revision())?;
-    put(change, network, made).await
+    put(change, made).await
 }
 
 /// Changes an instance as part of a change.
@@ -156,18 +194,15 @@ pub(super) async fn alter(
         external_id_taken: false,
     };
     let made = instance::update(before, &wanted, facts, change.now, change.revision())?;
-    put(change, network, made).await
+    put(change, made).await
 }
 
 /// Deletes an instance as part of a change.
-pub(super) async fn remove(
-    change: &mut Change,
-    network: &Network,
-    instance: &Instance,
-) -> Result<(), AppError> {
+pub(super) async fn remove(change: &mut Change, instance: &Instance) -> Result<(), AppError> {
     let events = instance::delete(instance, change.now);
     change.tx.remove_instance(&instance.id).await?;
-    change.tx.touch_region(&network.region).await?;
+    // What is left out of a network is told by telling the network.
+    change.rebuild(&instance.network);
     change.happened(Some(&instance.account), instance.id.as_str(), &events);
     Ok(())
 }
@@ -175,7 +210,6 @@ pub(super) async fn remove(
 /// Writes what an instance becomes.
 pub(super) async fn put(
     change: &mut Change,
-    network: &Network,
     made: limiter_domain::Change<Instance>,
 ) -> Result<Instance, AppError> {
     let mut instance = made.value;
@@ -185,7 +219,7 @@ pub(super) async fn put(
     instance.version += 1;
     change.tx.put_instance(&instance).await?;
     if made.reaches_nodes {
-        change.tx.touch_region(&network.region).await?;
+        change.touch(&instance.network);
     }
     change.happened(Some(&instance.account), instance.id.as_str(), &made.events);
     Ok(instance)

@@ -10,6 +10,7 @@ mod event;
 mod instance;
 mod name;
 mod network;
+mod news;
 mod node;
 mod plan;
 mod plan_end;
@@ -27,10 +28,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use limiter_domain::Settings;
+use tokio::sync::Semaphore;
 
 pub use caller::{Caller, Reach, role_code, role_of};
 pub use change::Call;
 pub use error::AppError;
+pub use plan_step::Undone;
 
 use crate::store::Store;
 
@@ -47,7 +50,9 @@ pub struct App {
     settings: Arc<Settings>,
     clock: Clock,
     seen: Arc<agent::Asked>,
-    regions: Arc<agent::Regions>,
+    news: Arc<news::Looked>,
+    /// Turns at working out states.
+    turns: Arc<Semaphore>,
     settling: Arc<plan_step::Settling>,
 }
 
@@ -75,7 +80,8 @@ impl App {
             settings: Arc::new(settings),
             clock,
             seen: Arc::default(),
-            regions: Arc::default(),
+            news: Arc::default(),
+            turns: Arc::new(Semaphore::new(agent::TURNS)),
             settling: Arc::default(),
         }
     }

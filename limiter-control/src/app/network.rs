@@ -28,6 +28,7 @@ impl App {
         let filter = NetworkFilter {
             account: read::listed(&tx, &reach, query.account.as_deref()).await?,
             region: query.region.as_deref().map(Into::into),
+            zone: query.zone.as_deref().map(Into::into),
             name_contains: query.name.clone(),
             without_plan: query.without_plan.unwrap_or(false),
             ..NetworkFilter::default()
@@ -72,7 +73,10 @@ impl App {
     ) -> Result<Network, AppError> {
         let kind = read::word("kind", input.kind.as_deref().unwrap_or("shared"), &KINDS, kind_code)?;
         let account = read::whose(&change.tx, reach, input.account.as_deref()).await?;
-        let nodes = named_nodes(&change.tx, reach, input.nodes.as_deref()).await?;
+        let nodes = match &input.nodes {
+            None => None,
+            named => named_nodes(&change.tx, reach, named.as_deref()).await?,
+        };
         let new = network::NewNetwork {
             name: input.name,
             external_id: input.external_id,
@@ -116,6 +120,14 @@ impl App {
         let before = read::network(&change.tx, &reach, id).await?;
         call.check_version(before.version)?;
         let network = self.alter_network(&mut change, &reach, &before, input).await?;
+        if network.nodes != before.nodes {
+            let nodes = change.tx.nodes_of_region(&network.region).await?;
+            for node in network::taken_from(&before, &network, &nodes, change.revision()) {
+                change.tx.put_node(&node).await?;
+            }
+            // What waited for a node that is no longer one of its own is over.
+            self.settle(&mut change, &network.region).await?;
+        }
         let view = shown(&change.tx, &network).await?;
         change.finish(view).await
     }
@@ -128,6 +140,10 @@ impl App {
         before: &Network,
         input: NetworkChange,
     ) -> Result<Network, AppError> {
+        let nodes = match &input.nodes {
+            None => None,
+            Some(named) => Some(named_nodes(&change.tx, reach, named.as_deref()).await?),
+        };
         let kind = match input.basic_bps {
             None => None,
             Some(_) if before.kind == NetworkKind::Vpc => {
@@ -141,7 +157,7 @@ impl App {
             external_id: None,
             kind,
             prefixes: input.prefixes,
-            nodes: None,
+            nodes,
             internet: access(input.internet.as_deref())?,
             unknown_sources: unknown_sources(input.unknown_sources.as_deref())?,
             observe: input.observe,
@@ -156,7 +172,10 @@ impl App {
         };
         let facts = network::Facts {
             claims: &claims,
-            nodes: &[],
+            nodes: &match &wanted.nodes {
+                Some(Some(ids)) => tx.nodes_by_id(ids).await?,
+                _ => Vec::new(),
+            },
             instances: &instances,
             name_taken: match &wanted.name {
                 Some(name) => tx.network_by_name(&before.account, name).await?.is_some(),
@@ -230,7 +249,7 @@ async fn put(change: &mut Change, made: limiter_domain::Change<Network>) -> Resu
     network.version += 1;
     change.tx.put_network(&network).await?;
     if made.reaches_nodes {
-        change.tx.touch_region(&network.region).await?;
+        change.rebuild(&network.id);
     }
     change.happened(Some(&network.account), network.id.as_str(), &made.events);
     Ok(network)
@@ -248,10 +267,10 @@ async fn named_nodes(
     reach: &Reach,
     named: Option<&[String]>,
 ) -> Result<Option<Vec<NodeId>>, AppError> {
-    let Some(named) = named else { return Ok(None) };
     if *reach != Reach::All {
         return Err(AppError::Forbidden("only an operator names the nodes of a network".to_owned()));
     }
+    let Some(named) = named else { return Ok(None) };
     read::few("nodes", named, limiter_api::LIST_MAX)?;
     let mut nodes = Vec::with_capacity(named.len());
     for text in named {

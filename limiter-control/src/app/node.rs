@@ -1,6 +1,5 @@
 //! Nodes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use limiter_api::params::{NewNode, NodeChange, Paging};
@@ -10,7 +9,7 @@ use limiter_state::{Mode, Policy};
 
 use super::change::{Begun, Call, Change};
 use super::{App, AppError, Caller, DEFAULT_REGION, read, view};
-use crate::store::{NetworkFilter, NodeFilter};
+use crate::store::NetworkFilter;
 
 impl App {
     /// Lists nodes.
@@ -18,9 +17,9 @@ impl App {
         caller.operates()?;
         let paging = read::paging(query.after.as_deref(), query.limit)?;
         let tx = self.store.read().await?;
-        let page = tx.nodes(&NodeFilter::default(), &paging).await?;
-        let wanted: HashMap<_, _> = tx.region_revisions().await?.into_iter().collect();
-        Ok(read::page(page, |node| view::node(&node, wanted.get(&*node.region).copied().unwrap_or_default())))
+        let page = tx.nodes(&paging).await?;
+        let news = self.news(tx.revision()).await?;
+        Ok(read::page(page, |node| view::node(&node, news.of(&node))))
     }
 
     /// Shows a node.
@@ -28,7 +27,8 @@ impl App {
         caller.operates()?;
         let tx = self.store.read().await?;
         let node = read::node(&tx, id).await?;
-        Ok(view::node(&node, tx.region_revision(&node.region).await?))
+        let wanted = self.news(tx.revision()).await?.of(&node);
+        Ok(view::node(&node, wanted))
     }
 
     /// Creates a node.
@@ -47,7 +47,8 @@ impl App {
         let taken = change.tx.node_by_name(&new.name).await?.is_some();
         let id = NodeId::of_random(rand::random());
         let made = node::create(id, &new, taken, change.now, change.revision())?;
-        let view = put(&mut change, made).await?;
+        let node = put(&mut change, made).await?;
+        let view = view::node(&node, node.revision);
         change.finish(view).await
     }
 
@@ -83,7 +84,9 @@ impl App {
             made.reaches_nodes |= next.reaches_nodes;
             made.value = next.value;
         }
-        let view = put(&mut change, made).await?;
+        let node = put(&mut change, made).await?;
+        let wanted = self.news(change.revision() - 1).await?.of(&node);
+        let view = view::node(&node, wanted);
         // What only it held up is done where it carries less than before, or is fenced.
         self.settle(&mut change, &before.region).await?;
         change.finish(view).await
@@ -111,18 +114,14 @@ fn in_region(region: &Arc<str>) -> NetworkFilter {
     NetworkFilter { region: Some(Arc::clone(region)), ..NetworkFilter::default() }
 }
 
-async fn put(change: &mut Change, made: limiter_domain::Change<Node>) -> Result<views::Node, AppError> {
+async fn put(change: &mut Change, made: limiter_domain::Change<Node>) -> Result<Node, AppError> {
     let mut node = made.value;
     if !made.events.is_empty() {
         node.version += 1;
         change.tx.put_node(&node).await?;
         change.happened(None, node.id.as_str(), &made.events);
     }
-    if made.reaches_nodes {
-        change.tx.touch_region(&node.region).await?;
-    }
-    let wanted = change.tx.region_revision(&node.region).await?;
-    Ok(view::node(&node, wanted))
+    Ok(node)
 }
 
 fn interfaces(written: &[views::NodeInterface]) -> Result<Vec<NodeInterface>, AppError> {

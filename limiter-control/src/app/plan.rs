@@ -39,7 +39,6 @@ impl App {
                 Some(id) => Some(read::network(&tx, &reach, id).await?.id),
                 None => None,
             },
-            ..PlanFilter::default()
         };
         let page = tx.plans(&filter, &paging).await?;
         let ids: Vec<_> = page.items.iter().map(|plan| plan.id.clone()).collect();

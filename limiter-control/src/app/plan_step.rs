@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::SignedDuration;
 use limiter_domain::acknowledge::{acknowledged, is_acknowledged, settle};
-use limiter_domain::{Code, EventKind, Network, NetworkStatus, Plan, Status, Step, network, schedule};
+use limiter_domain::{
+    Code, EventKind, Network, NetworkStatus, Plan, PlanId, Status, Step, network, schedule,
+};
 
 use tokio::sync::Mutex;
 
@@ -34,13 +36,13 @@ impl App {
         }
         let mut plan = step.plan;
         plan.version += 1;
+        if let Some(network) = network.as_ref().filter(|_| step.reaches_nodes || step.purge_rules) {
+            change.rebuild(&network.id);
+        }
         if step.purge_rules {
             purge(change, &plan, network).await?;
         }
         change.tx.put_plan(&plan, schedule::next_due(&plan, self.settings())).await?;
-        if step.reaches_nodes {
-            change.tx.touch_region(&plan.region).await?;
-        }
         change.happened(Some(&plan.account), plan.id.as_str(), &step.events);
         Ok(plan)
     }
@@ -69,21 +71,45 @@ impl App {
         }
     }
 
-    /// Works every plan that something is due for; gives their number.
-    pub async fn work_due(&self) -> Result<usize, AppError> {
-        self.write_seen().await?;
-        self.settle_all().await?;
-        let due = self.store.read().await?.plans_due(self.now(), ROUND_MAX).await?;
-        for plan in &due {
-            let mut change = self.begin_own(self.scheduler(), "schedule").await?;
-            // Another control plane may have worked it since it was listed.
-            let Some(plan) = change.tx.plan(&plan.id).await? else { continue };
-            let (now, revision) = (change.now, change.revision());
-            let Some(step) = schedule::catch_up(&plan, self.settings(), now, revision) else { continue };
-            self.take(&mut change, step).await?;
-            change.commit().await?;
+    /// Works every plan that something is due for. What cannot be done keeps nothing else from being done,
+    /// unless the database is out of reach.
+    pub async fn work_due(&self) -> Vec<Undone> {
+        let mut undone = Vec::new();
+        undone.extend(Undone::of("when nodes asked is not written", self.write_seen().await));
+        let due = match self.plans_due().await {
+            Ok(due) => due,
+            Err(error) => {
+                undone.extend(Undone::of("what is due cannot be listed", Err(error)));
+                return undone;
+            }
+        };
+        for id in due {
+            let Some(one) = Undone::of(&format!("plan {id}: what is due is not done"), self.work(&id).await)
+            else {
+                continue;
+            };
+            let is_over = one.is_passing();
+            undone.push(one);
+            if is_over {
+                break;
+            }
         }
-        Ok(due.len())
+        undone
+    }
+
+    async fn plans_due(&self) -> Result<Vec<PlanId>, AppError> {
+        Ok(self.store.read().await?.plans_due(self.now(), ROUND_MAX).await?)
+    }
+
+    async fn work(&self, id: &PlanId) -> Result<(), AppError> {
+        let mut change = self.begin_own(self.scheduler(), "schedule").await?;
+        // Another control plane may have worked it since it was listed.
+        let Some(plan) = change.tx.plan(id).await? else { return Ok(()) };
+        let (now, revision) = (change.now, change.revision());
+        let Some(step) = schedule::catch_up(&plan, self.settings(), now, revision) else { return Ok(()) };
+        self.take(&mut change, step).await?;
+        change.commit().await?;
+        Ok(())
     }
 
     /// Forgets answers that nobody repeats a call for any more, and sessions and tokens that ended long ago.
@@ -129,17 +155,52 @@ impl App {
         Ok(())
     }
 
-    /// What was acknowledged when a control plane was killed is completed by the next one.
-    async fn settle_all(&self) -> Result<(), AppError> {
-        let regions = self.store.read().await?.regions_waiting().await?;
+    /// Completes what was acknowledged when a control plane was killed, region by region.
+    pub async fn settle_all(&self) -> Vec<Undone> {
+        let mut undone = Vec::new();
+        let regions = match self.regions_waiting().await {
+            Ok(regions) => regions,
+            Err(error) => {
+                undone.extend(Undone::of("what waits for nodes cannot be listed", Err(error)));
+                return undone;
+            }
+        };
         for region in regions {
-            self.settle_region(&self.scheduler(), &region).await?;
+            let settled = self.settle_region(&self.scheduler(), &region).await;
+            undone.extend(Undone::of(
+                &format!("region {region}: what nodes acknowledged is not done"),
+                settled,
+            ));
         }
-        Ok(())
+        undone
+    }
+
+    async fn regions_waiting(&self) -> Result<Vec<String>, AppError> {
+        Ok(self.store.read().await?.regions_waiting().await?)
     }
 
     fn scheduler(&self) -> Caller {
         Caller::system("scheduler", Arc::from(format!("due-{}", self.now().as_microsecond())))
+    }
+}
+
+/// Scheduled work that could not be done; it is tried again.
+#[derive(Debug)]
+pub struct Undone {
+    /// Which work, the same text each time.
+    pub what: String,
+    /// Why.
+    pub error: AppError,
+}
+
+impl Undone {
+    fn of(what: &str, result: Result<(), AppError>) -> Option<Self> {
+        result.err().map(|error| Self { what: what.to_owned(), error })
+    }
+
+    /// True where the database is out of reach, which other work would find, too.
+    fn is_passing(&self) -> bool {
+        matches!(&self.error, AppError::Store(error) if error.is_passing())
     }
 }
 

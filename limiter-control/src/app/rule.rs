@@ -155,6 +155,10 @@ impl App {
         };
         let (now, revision) = (change.now, change.revision());
         let made = rule::update(before, plan, &wanted, taken, self.settings(), now, revision)?;
+        if let Some(network) = plan.network.as_ref().filter(|_| made.value.name != before.name) {
+            // Instances are told the names of their rules.
+            change.rebuild(network);
+        }
         put(change, plan, made).await
     }
 
@@ -172,7 +176,7 @@ impl App {
         let bound = bound(&change.tx, &rule.id).await? as usize;
         let (now, revision) = (change.now, change.revision());
         let made = rule::bind(rule, plan, instances, bound, self.settings(), now, revision)?;
-        rebind(change, plan, made).await
+        rebind(change, made).await
     }
 
     /// Unbinds instances as part of a change.
@@ -184,7 +188,7 @@ impl App {
         instances: &[Instance],
     ) -> Result<(), AppError> {
         let made = rule::unbind(rule, plan, instances, change.now, change.revision())?;
-        rebind(change, plan, made).await
+        rebind(change, made).await
     }
 }
 
@@ -195,26 +199,17 @@ async fn put(change: &mut Change, plan: &Plan, made: limiter_domain::Change<Rule
     }
     rule.version += 1;
     change.tx.put_rule(&rule).await?;
-    if made.reaches_nodes {
-        change.tx.touch_region(&plan.region).await?;
+    if let Some(network) = plan.network.as_ref().filter(|_| made.reaches_nodes) {
+        change.touch(network);
     }
     change.happened(Some(&rule.account), rule.id.as_str(), &made.events);
     Ok(rule)
 }
 
-async fn rebind(
-    change: &mut Change,
-    plan: &Plan,
-    made: Vec<limiter_domain::Change<Instance>>,
-) -> Result<(), AppError> {
+async fn rebind(change: &mut Change, made: Vec<limiter_domain::Change<Instance>>) -> Result<(), AppError> {
     for made in made {
-        let network = change.tx.network(&made.value.network).await?;
-        let Some(network) = network else {
-            return Err(AppError::Broken("an instance without a network".to_owned()));
-        };
-        instance::put(change, &network, made).await?;
+        instance::put(change, made).await?;
     }
-    change.tx.touch_region(&plan.region).await?;
     Ok(())
 }
 
@@ -228,10 +223,13 @@ pub(super) async fn delete(change: &mut Change, plan: &Plan, rule: &Rule) -> Res
         network.default_rule = None;
         network.version += 1;
         change.tx.put_network(&network).await?;
+        change.rebuild(id);
     }
     change.tx.unbind_rule(&rule.id).await?;
     change.tx.remove_rule(&rule.id).await?;
-    change.tx.touch_region(&plan.region).await?;
+    if let Some(network) = &plan.network {
+        change.touch(network);
+    }
     change.happened(Some(&rule.account), rule.id.as_str(), &events);
     Ok(())
 }

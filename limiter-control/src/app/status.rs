@@ -1,13 +1,13 @@
 //! The whole at a glance.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use limiter_api::views;
 use limiter_domain::{Node, Revision, Role, Status};
 
 use super::{App, AppError, Caller, Reach, view};
-use crate::store::{InstanceFilter, NetworkFilter, NodeFilter, Paging};
+use crate::store::{InstanceFilter, NetworkFilter, Paging};
 
 /// A node that has not asked for this long is silent: its agent asks at least once a minute.
 const SILENT: SignedDuration = SignedDuration::from_secs(150);
@@ -30,13 +30,11 @@ impl App {
         }
         let mut nodes = Vec::new();
         if caller.role == Role::Operator {
-            let wanted: HashMap<_, _> = tx.region_revisions().await?.into_iter().collect();
+            let news = self.news(tx.revision()).await?;
             let mut paging = Paging::default();
             loop {
-                let page = tx.nodes(&NodeFilter::default(), &paging).await?;
-                nodes.extend(page.items.iter().map(|node| {
-                    lag(node, wanted.get(&*node.region).copied().unwrap_or_default(), self.now())
-                }));
+                let page = tx.nodes(&paging).await?;
+                nodes.extend(page.items.iter().map(|node| lag(node, news.of(node), self.now())));
                 let Some(next) = page.next else { break };
                 paging.after = Some(next);
             }

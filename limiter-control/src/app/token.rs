@@ -1,5 +1,7 @@
 //! Tokens: secrets of machines.
 
+use std::collections::HashMap;
+
 use limiter_api::params::{NewToken, Paging};
 use limiter_api::views;
 use limiter_domain::{AccountId, Code, EventKind, Role, Token, TokenId};
@@ -21,13 +23,19 @@ impl App {
         let account = own(caller.changes()?);
         let paging = read::paging(query.after.as_deref(), query.limit)?;
         let tx = self.store.read().await?;
-        let filter = TokenFilter {
-            account,
-            session: Some(false),
-            valid_at: Some(self.now()),
-            ..TokenFilter::default()
-        };
-        Ok(read::page(tx.tokens(&filter, &paging).await?, |token| view::token(&token)))
+        let filter = TokenFilter { account, session: Some(false), valid_at: Some(self.now()) };
+        let page = tx.tokens(&filter, &paging).await?;
+        let accounts: Vec<_> = page.items.iter().filter_map(|token| token.account.clone()).collect();
+        let accounts = tx.accounts_by_id(&accounts).await?;
+        let accounts: HashMap<_, _> = accounts.iter().map(|one| (&one.id, &*one.name)).collect();
+        let nodes: Vec<_> = page.items.iter().filter_map(|token| token.node.clone()).collect();
+        let nodes = tx.nodes_by_id(&nodes).await?;
+        let nodes: HashMap<_, _> = nodes.iter().map(|one| (&one.id, &*one.name)).collect();
+        Ok(read::page(page, |token| {
+            let account = token.account.as_ref().and_then(|id| accounts.get(id).copied());
+            let node = token.node.as_ref().and_then(|id| nodes.get(id).copied());
+            view::token(&token, account, node)
+        }))
     }
 
     /// Creates a token.

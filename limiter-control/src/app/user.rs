@@ -9,7 +9,6 @@ use super::change::{Begun, Call, Change};
 use super::error::refuse_field;
 use super::{App, AppError, Caller, Reach, name, read, view};
 use crate::secret;
-use crate::store::UserFilter;
 
 /// Shortest and longest password, in characters.
 pub(super) const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 12..=256;
@@ -20,7 +19,7 @@ impl App {
         caller.operates()?;
         let paging = read::paging(query.after.as_deref(), query.limit)?;
         let tx = self.store.read().await?;
-        let page = tx.users(&UserFilter::default(), &paging).await?;
+        let page = tx.users(&paging).await?;
         Ok(read::page(page, |user| view::user(&user)))
     }
 

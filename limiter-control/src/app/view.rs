@@ -32,13 +32,16 @@ pub(super) fn user(user: &User) -> views::User {
     }
 }
 
-pub(super) fn token(token: &Token) -> views::Token {
+/// A token, with the names of its account and node.
+pub(super) fn token(token: &Token, account: Option<&str>, node: Option<&str>) -> views::Token {
     views::Token {
         id: token.id.to_string(),
         name: token.name.to_string(),
         role: role_code(token.role).to_owned(),
         account: token.account.as_ref().map(ToString::to_string),
+        account_name: account.map(str::to_owned),
         node: token.node.as_ref().map(ToString::to_string),
+        node_name: node.map(str::to_owned),
         created_at: token.created_at,
         expires_at: token.expires_at,
     }

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use limiter_api::agent::{AGENT_VERSION, AgentAck, AgentState, StateQuery};
 
-use super::input::{Asked, Changing};
+use super::input::{Asked, Said};
 use super::problem::Answer;
 use crate::app::{App, Caller};
 
@@ -34,10 +34,7 @@ pub(super) async fn state(
 
 /// Say what is in force on the caller's node.
 #[utoipa::path(post, path = "/agent/ack", tag = "agent", request_body = AgentAck, responses((status = 204)))]
-pub(super) async fn ack(
-    State(app): State<App>,
-    Changing(call, input): Changing<AgentAck>,
-) -> Answer<StatusCode> {
-    app.acknowledge(&call.caller, input).await?;
+pub(super) async fn ack(State(app): State<App>, Said(caller, input): Said<AgentAck>) -> Answer<StatusCode> {
+    app.acknowledge(&caller, input).await?;
     Ok(StatusCode::NO_CONTENT)
 }

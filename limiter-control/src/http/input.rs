@@ -9,14 +9,18 @@ use limiter_api::IDEMPOTENCY_KEY;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
-use super::problem::Error;
+use super::problem::{BODY_TOO_LARGE, Error};
 use crate::app::{App, Call, Caller};
 
 /// Longest idempotency key.
 const KEY_MAX_BYTES: usize = 64;
 
-/// A call that changes something, with its input.
+/// A call that changes something, with its input. Whoever may change nothing is refused before the input is
+/// read.
 pub(super) struct Changing<T>(pub(super) Call, pub(super) T);
+
+/// What an agent says of its node.
+pub(super) struct Said<T>(pub(super) Caller, pub(super) T);
 
 /// Input of a call that nobody is known by yet.
 pub(super) struct Posted<T>(pub(super) T);
@@ -33,9 +37,22 @@ impl<T: DeserializeOwned> FromRequest<App> for Changing<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
         let (mut parts, body) = request.into_parts();
         let call = call(&mut parts, app).await?;
+        call.caller.changes()?;
         let bytes = read(Request::from_parts(parts, body), app).await?;
         let input = json(&bytes)?;
         Ok(Self(Call { input_hash: Sha256::digest(&bytes).into(), ..call }, input))
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<App> for Said<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
+        let (mut parts, body) = request.into_parts();
+        let caller = Caller::from_request_parts(&mut parts, app).await?;
+        caller.agent()?;
+        let input = json(&read(Request::from_parts(parts, body), app).await?)?;
+        Ok(Self(caller, input))
     }
 }
 
@@ -102,9 +119,7 @@ fn is_json(headers: &HeaderMap) -> Result<(), Error> {
 fn unread(rejection: &BytesRejection) -> Error {
     let status = rejection.status();
     let (code, detail) = match status {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            ("BodyTooLarge", "the body is larger than this call takes; send less at once".to_owned())
-        }
+        StatusCode::PAYLOAD_TOO_LARGE => ("BodyTooLarge", BODY_TOO_LARGE.to_owned()),
         _ => ("InvalidBody", rejection.body_text()),
     };
     Error::request(status, code, None, detail)

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use limiter_api::params::{InstanceChange, InstanceQuery, NewInstance};
+use limiter_api::params::{InstanceChange, InstanceQuery, MoveInstance, NewInstance};
 use limiter_api::views::{Instance, Page};
 
 use super::answer::{Created, Tagged};
@@ -48,6 +48,16 @@ pub(super) async fn change(
     Changing(call, input): Changing<InstanceChange>,
 ) -> Answer<Tagged<Instance>> {
     Ok(Tagged(app.change_instance(&call, &id, input).await?))
+}
+
+/// Move an instance to another network of its account. It leaves its rule.
+#[utoipa::path(post, path = "/instances/{id}/move", tag = "instances", request_body = MoveInstance, responses((status = 200, body = Instance)))]
+pub(super) async fn relocate(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Changing(call, input): Changing<MoveInstance>,
+) -> Answer<Tagged<Instance>> {
+    Ok(Tagged(app.move_instance(&call, &id, input).await?))
 }
 
 /// Delete an instance.

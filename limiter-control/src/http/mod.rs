@@ -25,6 +25,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::from_fn;
+use tower::limit::GlobalConcurrencyLimitLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -43,20 +44,26 @@ const BODY_MAX_BYTES: usize = 1 << 20;
 /// Largest body of a whole setup, in bytes.
 const SETUP_MAX_BYTES: usize = 64 << 20;
 
-/// A call that takes longer is given up; agents that wait for news may take longer.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// A call that takes longer is given up, before its client (30 s) gives up the answer; agents that wait for
+/// news may take longer.
+const PATIENCE: Duration = Duration::from_secs(25);
 
-/// Whole setups may have ten thousands of instances and rules.
-const SETUP_PATIENCE: Duration = Duration::from_mins(5);
+/// Whole setups may have ten thousands of instances and rules; their clients wait 5 minutes.
+const SETUP_PATIENCE: Duration = Duration::from_secs(270);
+
+/// Most setups that are read or applied at once, for the memory they take; others wait their turn.
+const SETUPS_MAX: usize = 2;
 
 /// Every route over `app`.
 pub fn router(app: App) -> Router {
     let (routes, _) = routes().split_for_parts();
     let (waiting, _) = waiting().split_for_parts();
     let (setups, _) = setups().split_for_parts();
+    let patience = |time| TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, time);
+    let setups = setups.layer(GlobalConcurrencyLimitLayer::new(SETUPS_MAX));
     routes
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
-        .merge(setups.layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, SETUP_PATIENCE)))
+        .layer(patience(PATIENCE))
+        .merge(setups.layer(patience(SETUP_PATIENCE)))
         .merge(waiting)
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
@@ -105,6 +112,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(networks::show, networks::change, networks::remove))
         .routes(routes!(instances::list, instances::create))
         .routes(routes!(instances::show, instances::change, instances::remove))
+        .routes(routes!(instances::relocate))
         .routes(routes!(plans::list, plans::create))
         .routes(routes!(plans::show))
         .routes(routes!(plans::associate))

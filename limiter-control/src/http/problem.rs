@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use limiter_api::Problem;
 use limiter_api::problem::PROBLEM_JSON;
@@ -114,9 +114,47 @@ const fn is_passing(code: Code) -> bool {
     )
 }
 
-/// The answer that a problem is.
-pub(super) fn render(problem: Problem) -> Response {
+/// The problem of an error that none of ours found: a layer or the framework answered with a bare status.
+pub(super) fn untold(status: StatusCode) -> Option<Problem> {
+    if !status.is_client_error() && !status.is_server_error() {
+        return None;
+    }
+    let (code, detail, retry) = match status {
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::REQUEST_TIMEOUT => {
+            ("TimedOut", "this takes too long and was given up; try again, or ask for less at once", true)
+        }
+        StatusCode::NOT_FOUND => ("NoSuchRoute", NO_ROUTE, false),
+        StatusCode::METHOD_NOT_ALLOWED => ("NoSuchMethod", NO_METHOD, false),
+        StatusCode::PAYLOAD_TOO_LARGE => ("BodyTooLarge", BODY_TOO_LARGE, false),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ("UnsupportedMediaType", "send application/json", false),
+        _ if status.is_client_error() => ("InvalidRequest", "the request cannot be read; correct it", false),
+        _ => return Some(internal(&status)),
+    };
+    Some(Problem {
+        status: status.as_u16(),
+        code: code.to_owned(),
+        detail: detail.to_owned(),
+        field: None,
+        retry,
+        request_id: String::new(),
+    })
+}
+
+/// What is said where a body is larger than a call takes.
+pub(super) const BODY_TOO_LARGE: &str = "the body is larger than this call takes; send less at once";
+
+const NO_ROUTE: &str = "there is nothing at this path; GET /v1/openapi.json lists what there is";
+
+const NO_METHOD: &str = "this path does not take this method; GET /v1/openapi.json lists what there is";
+
+/// The answer that a problem is, with what `headers` say beside it.
+pub(super) fn render(problem: Problem, headers: &HeaderMap) -> Response {
     let mut response = (status(problem.status), Json(problem)).into_response();
+    for (name, value) in headers {
+        if *name == header::ALLOW || *name == header::RETRY_AFTER {
+            response.headers_mut().insert(name.clone(), value.clone());
+        }
+    }
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
     response
 }
@@ -127,14 +165,12 @@ fn status(code: u16) -> StatusCode {
 
 /// Nothing is at this path.
 pub(super) async fn no_route() -> Error {
-    let detail = "there is nothing at this path; GET /v1/openapi.json lists what there is";
-    Error::request(StatusCode::NOT_FOUND, "NoSuchRoute", None, detail.to_owned())
+    Error::request(StatusCode::NOT_FOUND, "NoSuchRoute", None, NO_ROUTE.to_owned())
 }
 
 /// The path does not take this method.
 pub(super) async fn no_method() -> Error {
-    let detail = "this path does not take this method; GET /v1/openapi.json lists what there is";
-    Error::request(StatusCode::METHOD_NOT_ALLOWED, "NoSuchMethod", None, detail.to_owned())
+    Error::request(StatusCode::METHOD_NOT_ALLOWED, "NoSuchMethod", None, NO_METHOD.to_owned())
 }
 
 /// A defect that ended a handler.

@@ -1,7 +1,7 @@
 //! Accounts.
 
 use limiter_domain::{Account, AccountId};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Select};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::error::StoreError;
 use super::page::{Page, Paging};
@@ -62,29 +62,16 @@ impl Aged for Entity {
     const ID: Column = Column::Id;
 }
 
-/// Which accounts; what is [`None`] does not matter.
-#[derive(Clone, Debug, Default)]
-pub struct AccountFilter {
-    /// Part of the name, in either case.
-    pub name_contains: Option<String>,
-    /// Enabled or not.
-    pub enabled: Option<bool>,
-}
-
-impl AccountFilter {
-    fn query(&self) -> Select<Entity> {
-        Entity::find()
-            .apply_if(self.name_contains.as_deref(), |query, part| {
-                query.filter(value::contains(Column::Name, part))
-            })
-            .apply_if(self.enabled, |query, enabled| query.filter(Column::Enabled.eq(enabled)))
-    }
-}
-
 impl Tx {
     /// The account of this identity.
     pub async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
         self.one(Entity::find_by_id(id.as_str())).await
+    }
+
+    /// Those of `ids` that are there, in no order.
+    pub async fn accounts_by_id(&self, ids: &[AccountId]) -> Result<Vec<Account>, StoreError> {
+        let ids: Vec<_> = ids.iter().map(AccountId::as_str).collect();
+        self.all_of(Entity::find(), Column::Id, &ids).await
     }
 
     /// The account of this name.
@@ -93,17 +80,8 @@ impl Tx {
     }
 
     /// Accounts, oldest first.
-    pub async fn accounts(
-        &self,
-        filter: &AccountFilter,
-        paging: &Paging,
-    ) -> Result<Page<Account>, StoreError> {
-        self.page(filter.query(), paging).await
-    }
-
-    /// How many accounts there are.
-    pub async fn count_accounts(&self, filter: &AccountFilter) -> Result<u64, StoreError> {
-        self.count(filter.query()).await
+    pub async fn accounts(&self, paging: &Paging) -> Result<Page<Account>, StoreError> {
+        self.page(Entity::find(), paging).await
     }
 }
 

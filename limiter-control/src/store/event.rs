@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use limiter_domain::{AccountId, Event, EventKind};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
 
 use super::error::StoreError;
 use super::page::{Cursor, Page, Paging};
@@ -90,15 +90,6 @@ pub struct EventFilter {
     pub until: Option<Timestamp>,
 }
 
-/// In which order events are listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventOrder {
-    /// The last one first.
-    NewestFirst,
-    /// As they happened.
-    OldestFirst,
-}
-
 impl EventFilter {
     fn query(&self) -> Select<Entity> {
         let kinds = (!self.kinds.is_empty()).then(|| self.kinds.iter().map(|kind| kind.code()));
@@ -112,31 +103,19 @@ impl EventFilter {
 }
 
 impl Tx {
-    /// Events by transaction, and in the order they were added within one.
-    pub async fn events(
-        &self,
-        filter: &EventFilter,
-        order: EventOrder,
-        paging: &Paging,
-    ) -> Result<Page<Event>, StoreError> {
+    /// Events as they happened: by transaction, and in the order they were added within one.
+    pub async fn events(&self, filter: &EventFilter, paging: &Paging) -> Result<Page<Event>, StoreError> {
         let mut query = filter.query();
         if let Some(after) = &paging.after {
             let columns = Expr::tuple([Expr::col(Column::Revision), Expr::col(Column::Number)]);
             let number: i64 = after.id.parse().unwrap_or_default();
             let place = Expr::tuple([Expr::value(after.position), Expr::value(number)]);
-            query = query.filter(match order {
-                EventOrder::NewestFirst => columns.lt(place),
-                EventOrder::OldestFirst => columns.gt(place),
-            });
+            query = query.filter(columns.gt(place));
         }
-        let sense = match order {
-            EventOrder::NewestFirst => Order::Desc,
-            EventOrder::OldestFirst => Order::Asc,
-        };
         let rows = paging.rows();
         let query = query
-            .order_by(Column::Revision, sense.clone())
-            .order_by(Column::Number, sense)
+            .order_by_asc(Column::Revision)
+            .order_by_asc(Column::Number)
             .limit(u64::try_from(rows + 1).unwrap_or(u64::MAX));
         let mut found = self.checked(query.all(self.connection()).await)?;
         let more = found.len() > rows;

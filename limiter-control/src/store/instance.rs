@@ -148,6 +148,16 @@ impl Tx {
         self.one(query.filter(Column::ExternalId.eq(external_id))).await
     }
 
+    /// The instances of an account with one of these external identities, in no order.
+    pub async fn instances_by_external_id(
+        &self,
+        account: &AccountId,
+        external_ids: &[&str],
+    ) -> Result<Vec<Instance>, StoreError> {
+        let query = Entity::find().filter(Column::AccountId.eq(account.as_str()));
+        self.all_of(query, Column::ExternalId, external_ids).await
+    }
+
     /// Instances, oldest first.
     pub async fn instances(
         &self,
@@ -208,6 +218,12 @@ impl Write {
     /// Removes an instance; false where there is none.
     pub async fn remove_instance(&self, id: &InstanceId) -> Result<bool, StoreError> {
         self.remove_row::<Entity>(id.as_str()).await
+    }
+
+    /// As [`Write::remove_instance`], for many; gives the number of those that were there.
+    pub async fn remove_instances(&self, ids: &[InstanceId]) -> Result<u64, StoreError> {
+        let ids: Vec<_> = ids.iter().map(InstanceId::as_str).collect();
+        self.remove_all::<Entity>(&ids).await
     }
 
     /// Takes every instance from its rule of a plan, with the revision of this transaction; gives their

@@ -40,6 +40,8 @@ pub(super) mod row {
         pub revision: i64,
         pub created_us: i64,
         pub version: i64,
+        /// The last change of it, its plan, rules or instances that nodes must know.
+        pub news_revision: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -75,6 +77,7 @@ impl Row for row::Model {
             revision: value::number(network.revision),
             created_us: value::micros(network.created_at),
             version: value::number(network.version),
+            news_revision: value::number(network.revision),
         }
     }
 
@@ -135,9 +138,6 @@ impl NetworkFilter {
             .apply_if(self.region.as_deref(), |query, region| query.filter(Column::Region.eq(region)))
             .apply_if(self.zone.as_deref(), |query, zone| query.filter(Column::Zone.eq(zone)))
             .apply_if(self.status, |query, status| query.filter(Column::Status.eq(status.code())))
-            .apply_if(self.without_plan.then_some(()), |query, ()| {
-                query.filter(Column::Id.not_in_subquery(plan::networks_held()))
-            })
             .apply_if(self.name_contains.as_deref(), |query, part| {
                 query.filter(value::contains(Column::Name, part))
             })
@@ -230,7 +230,7 @@ impl Write {
 
     /// As [`Write::put_network`], for many with distinct identities.
     pub async fn put_networks(&self, networks: &[Network]) -> Result<(), StoreError> {
-        self.put_rows::<Entity>(networks.iter().map(Row::of).collect(), &[]).await
+        self.put_rows::<Entity>(networks.iter().map(Row::of).collect(), &["news_revision"]).await
     }
 
     /// Removes a network; false where there is none. Refused while it has instances or a plan

@@ -7,7 +7,7 @@ use limiter_domain::{Node, NodeId, NodeInterface, Revision};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QueryTrait,
-    Select, TransactionTrait, UpdateMany,
+    TransactionTrait, UpdateMany,
 };
 use serde::{Deserialize, Serialize};
 
@@ -141,25 +141,6 @@ impl Aged for Entity {
     const ID: Column = Column::Id;
 }
 
-/// Which nodes; what is [`None`] does not matter.
-#[derive(Clone, Debug, Default)]
-pub struct NodeFilter {
-    /// Of this region.
-    pub region: Option<Arc<str>>,
-    /// Part of the name, in either case.
-    pub name_contains: Option<String>,
-}
-
-impl NodeFilter {
-    fn query(&self) -> Select<Entity> {
-        Entity::find()
-            .apply_if(self.region.as_deref(), |query, region| query.filter(Column::Region.eq(region)))
-            .apply_if(self.name_contains.as_deref(), |query, part| {
-                query.filter(value::contains(Column::Name, part))
-            })
-    }
-}
-
 /// A node asked for its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
@@ -217,14 +198,20 @@ impl Tx {
         self.one(Entity::find_by_id(id.as_str())).await
     }
 
+    /// Those of `ids` that are there, in no order.
+    pub async fn nodes_by_id(&self, ids: &[NodeId]) -> Result<Vec<Node>, StoreError> {
+        let ids: Vec<_> = ids.iter().map(NodeId::as_str).collect();
+        self.all_of(Entity::find(), Column::Id, &ids).await
+    }
+
     /// The node of this name.
     pub async fn node_by_name(&self, name: &str) -> Result<Option<Node>, StoreError> {
         self.one(Entity::find().filter(Column::Name.eq(name))).await
     }
 
     /// Nodes, oldest first.
-    pub async fn nodes(&self, filter: &NodeFilter, paging: &Paging) -> Result<Page<Node>, StoreError> {
-        self.page(filter.query(), paging).await
+    pub async fn nodes(&self, paging: &Paging) -> Result<Page<Node>, StoreError> {
+        self.page(Entity::find(), paging).await
     }
 
     /// All nodes of a region, oldest first.

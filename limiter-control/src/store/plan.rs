@@ -166,8 +166,6 @@ pub struct PlanFilter {
     pub statuses: Vec<Status>,
     /// That holds this network.
     pub network: Option<NetworkId>,
-    /// Part of the external identity, in either case.
-    pub external_id_contains: Option<String>,
 }
 
 impl PlanFilter {
@@ -179,9 +177,6 @@ impl PlanFilter {
             .apply_if(self.pay, |query, pay| query.filter(Column::Pay.eq(pay.code())))
             .apply_if(statuses, |query, statuses| query.filter(Column::Status.is_in(statuses)))
             .apply_if(self.network.as_ref(), |query, id| query.filter(Column::NetworkId.eq(id.as_str())))
-            .apply_if(self.external_id_contains.as_deref(), |query, part| {
-                query.filter(value::contains(Column::ExternalId, part))
-            })
     }
 }
 
@@ -224,11 +219,6 @@ impl Tx {
         self.page(filter.query(), paging).await
     }
 
-    /// All plans that match, oldest first.
-    pub async fn all_plans(&self, filter: &PlanFilter) -> Result<Vec<Plan>, StoreError> {
-        self.all_by(filter.query(), [Column::CreatedUs, Column::Id]).await
-    }
-
     /// How many plans there are.
     pub async fn count_plans(&self, filter: &PlanFilter) -> Result<u64, StoreError> {
         self.count(filter.query()).await
@@ -260,21 +250,14 @@ impl Tx {
         counted.into_iter().map(thing).collect()
     }
 
-    /// Plans with scheduled work due at `now`, the longest due first, at most `limit`.
-    pub async fn plans_due(&self, now: Timestamp, limit: u64) -> Result<Vec<Plan>, StoreError> {
-        let due = Entity::find().filter(Column::DueUs.lte(value::micros(now)));
-        self.all(due.order_by_asc(Column::DueUs).order_by_asc(Column::Id).limit(limit)).await
-    }
-
-    /// When the next scheduled work of any plan is due.
-    pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let query = Entity::find()
-            .select_only()
-            .column(Column::DueUs)
-            .filter(Column::DueUs.is_not_null())
-            .order_by_asc(Column::DueUs);
-        let due: Option<i64> = self.checked(query.into_tuple().one(self.connection()).await)?;
-        Reader::new("plans", "with the earliest due_us").time_if("due_us", due)
+    /// Identities of plans with scheduled work due at `now`, the longest due first, at most `limit`. No row
+    /// is read further, so that one that is broken stands in nobody's way.
+    pub async fn plans_due(&self, now: Timestamp, limit: u64) -> Result<Vec<PlanId>, StoreError> {
+        let due =
+            Entity::find().select_only().column(Column::Id).filter(Column::DueUs.lte(value::micros(now)));
+        let due = due.order_by_asc(Column::DueUs).order_by_asc(Column::Id).limit(limit).into_tuple();
+        let ids: Vec<String> = self.checked(due.all(self.connection()).await)?;
+        ids.iter().map(|id| Reader::new("plans", id).parsed("id", id)).collect()
     }
 
     /// Regions with a plan that waits for nodes, or a network that is being deleted.

@@ -40,7 +40,7 @@ const BOUND_MAX: usize = 8_000;
 const FETCHED_MAX: u64 = 4_000;
 
 /// Most identities asked for in one statement.
-const ASKED_MAX: usize = 1_000;
+pub(super) const ASKED_MAX: usize = 1_000;
 
 impl Tx {
     pub(super) async fn one<E>(
@@ -211,6 +211,15 @@ impl Write {
     /// Removes the row of a key; false where there is none.
     pub(super) async fn remove_row<E: Aged>(&self, id: &str) -> Result<bool, StoreError> {
         Ok(self.remove_rows(E::delete_many().filter(E::ID.eq(id))).await? > 0)
+    }
+
+    /// Removes the rows of many keys; gives the number of those that were there.
+    pub(super) async fn remove_all<E: Aged>(&self, ids: &[&str]) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        for ids in ids.chunks(ASKED_MAX) {
+            removed += self.remove_rows(E::delete_many().filter(E::ID.is_in(ids.iter().copied()))).await?;
+        }
+        Ok(removed)
     }
 
     /// Removes rows; gives their number.

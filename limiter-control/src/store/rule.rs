@@ -175,6 +175,12 @@ impl Write {
         self.remove_row::<Entity>(id.as_str()).await
     }
 
+    /// As [`Write::remove_rule`], for many; gives the number of those that were there.
+    pub async fn remove_rules(&self, ids: &[RuleId]) -> Result<u64, StoreError> {
+        let ids: Vec<_> = ids.iter().map(RuleId::as_str).collect();
+        self.remove_all::<Entity>(&ids).await
+    }
+
     /// Removes all rules of a plan, which nothing is bound to; gives their number.
     pub async fn remove_rules_of_plan(&self, plan: &PlanId) -> Result<u64, StoreError> {
         self.remove_rows(Entity::delete_many().filter(Column::PlanId.eq(plan.as_str()))).await

@@ -1,7 +1,7 @@
 //! Tokens, known by the hash of their secret.
 
 use jiff::Timestamp;
-use limiter_domain::{AccountId, NodeId, Token, TokenId, UserId};
+use limiter_domain::{AccountId, Token, TokenId, UserId};
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Select};
 
@@ -85,10 +85,6 @@ impl Aged for Entity {
 pub struct TokenFilter {
     /// Of this account.
     pub account: Option<AccountId>,
-    /// Of this node.
-    pub node: Option<NodeId>,
-    /// Of this user's sessions.
-    pub user: Option<UserId>,
     /// Valid at this instant: neither over nor revoked.
     pub valid_at: Option<Timestamp>,
     /// Those that stand for a user's session, or those that do not.
@@ -99,8 +95,6 @@ impl TokenFilter {
     fn query(&self) -> Select<Entity> {
         Entity::find()
             .apply_if(self.account.as_ref(), |query, id| query.filter(Column::AccountId.eq(id.as_str())))
-            .apply_if(self.node.as_ref(), |query, id| query.filter(Column::NodeId.eq(id.as_str())))
-            .apply_if(self.user.as_ref(), |query, id| query.filter(Column::UserId.eq(id.as_str())))
             .apply_if(self.valid_at, |query, at| {
                 let endless = Column::ExpiresUs.is_null();
                 query

@@ -1,7 +1,7 @@
 //! Users.
 
-use limiter_domain::{AccountId, Role, User, UserId};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Select};
+use limiter_domain::{User, UserId};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::code::Code;
 use super::error::StoreError;
@@ -72,30 +72,6 @@ impl Aged for Entity {
     const ID: Column = Column::Id;
 }
 
-/// Which users; what is [`None`] does not matter.
-#[derive(Clone, Debug, Default)]
-pub struct UserFilter {
-    /// Of this account.
-    pub account: Option<AccountId>,
-    /// Of this role.
-    pub role: Option<Role>,
-    /// Part of the name, in either case.
-    pub name_contains: Option<String>,
-}
-
-impl UserFilter {
-    fn query(&self) -> Select<Entity> {
-        Entity::find()
-            .apply_if(self.account.as_ref(), |query, account| {
-                query.filter(Column::AccountId.eq(account.as_str()))
-            })
-            .apply_if(self.role, |query, role| query.filter(Column::Role.eq(role.code())))
-            .apply_if(self.name_contains.as_deref(), |query, part| {
-                query.filter(value::contains(Column::Name, part))
-            })
-    }
-}
-
 impl Tx {
     /// The user of this identity.
     pub async fn user(&self, id: &UserId) -> Result<Option<User>, StoreError> {
@@ -108,8 +84,8 @@ impl Tx {
     }
 
     /// Users, oldest first.
-    pub async fn users(&self, filter: &UserFilter, paging: &Paging) -> Result<Page<User>, StoreError> {
-        self.page(filter.query(), paging).await
+    pub async fn users(&self, paging: &Paging) -> Result<Page<User>, StoreError> {
+        self.page(Entity::find(), paging).await
     }
 }
 

@@ -188,6 +188,35 @@ async fn an_acknowledgement_that_was_noted_before_still_completes() {
 }
 
 #[tokio::test]
+async fn the_next_control_plane_completes_what_was_acknowledged() {
+    let world = World::new().await;
+    let network = world.network(1).await;
+    world.get("/agent/state?wait_s=0", Some(world.agent())).await.good();
+    let plan = world.payg(Some(&network)).await;
+    let node = world.get("/nodes/edge-1", None).await.good();
+    let revision = node.body["wanted_revision"].as_u64().expect("a number");
+    let node = node.text("id").parse().expect("an id");
+    let noted = Ack { node, at: world.app.now(), revision, problem: None };
+    world.app.store().note_ack(&noted).await.expect("noted");
+    let undone = world.app.settle_all().await;
+    assert!(undone.is_empty(), "{undone:?}");
+    assert_eq!(world.label(&plan).await, "In Use");
+}
+
+#[tokio::test]
+async fn a_plan_that_cannot_be_read_keeps_no_other_from_its_time() {
+    let world = World::new().await;
+    let broken = world.subscription("1w", None).await;
+    let sound = world.subscription("1w", None).await;
+    world.meddle(&format!("UPDATE plans SET slices = 'nonsense', due_us = 0 WHERE id = '{broken}'")).await;
+    world.later("2026-12-01T00:00:01Z");
+    let undone = world.app.work_due().await;
+    assert_eq!(undone.len(), 1, "{undone:?}");
+    assert!(undone[0].what.contains(&broken), "{undone:?}");
+    assert_eq!(world.label(&sound).await, "Expired");
+}
+
+#[tokio::test]
 async fn an_agent_cannot_acknowledge_what_is_not_there_or_of_another_database() {
     let world = World::new().await;
     let fetched = world.get("/agent/state?wait_s=0", Some(world.agent())).await.good();

@@ -64,6 +64,19 @@ async fn the_networks_to_choose_from_are_those_without_a_plan() {
     assert_eq!(listed(&world, "/networks?without_plan=true", "id").await, [free]);
 }
 
+#[tokio::test]
+async fn networks_are_found_by_zone_and_instances_without_a_rule() {
+    let world = World::new().await;
+    let blue = json!({"name": "blue", "zone": "blue", "prefixes": ["10.9.0.0/24"]});
+    let blue = world.acme_post("/networks", blue).await.good().text("id");
+    let (_, rule, [bound, free]) = ruled(&world).await;
+    assert_eq!(listed(&world, "/networks?zone=blue", "id").await, [blue]);
+    assert_eq!(listed(&world, "/networks?zone=green", "id").await, Vec::<String>::new());
+    assert_eq!(listed(&world, "/instances?bound=false", "id").await, [free]);
+    assert_eq!(listed(&world, "/instances?bound=true", "id").await, [&*bound]);
+    assert_eq!(listed(&world, &format!("/instances?rule={rule}&bound=true"), "id").await, [bound]);
+}
+
 /// A plan in use with a rule of one instance; another instance is free.
 async fn ruled(world: &World) -> (String, String, [String; 2]) {
     let network = world.network(1).await;
@@ -133,4 +146,43 @@ async fn at_most_twenty_subscriptions_end_in_one_call() {
         json!({}),
         "what is gone is not counted"
     );
+}
+
+#[tokio::test]
+async fn tokens_name_their_account_and_node() {
+    let world = World::new().await;
+    let page = world.get("/tokens", None).await.good();
+    let names = |one: &Value| (one["account_name"].clone(), one["node_name"].clone());
+    let found: Vec<_> = page.body["items"].as_array().expect("items").iter().map(names).collect();
+    let expected =
+        [(json!("acme"), Value::Null), (json!("other"), Value::Null), (Value::Null, json!("edge-1"))];
+    for one in &expected {
+        assert!(found.contains(one), "{one:?} is not in {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_renamed_account_is_noted() {
+    let world = World::new().await;
+    let path = format!("/accounts/{}", world.acme.0);
+    world.call("PATCH", &path, None, Some(json!({"name": "acme ltd"}))).await.good();
+    world.call("PATCH", &path, None, Some(json!({"name": "acme ltd"}))).await.good();
+    let page = world.get("/events?kind=account.updated", None).await.good();
+    let events = page.body["items"].as_array().expect("items");
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(
+        (&events[0]["subject"], &events[0]["detail"]),
+        (&json!(world.acme.0), &json!("name acme -> acme ltd"))
+    );
+}
+
+#[tokio::test]
+async fn events_of_long_lists_are_short() {
+    let world = World::new().await;
+    let prefixes: Vec<String> =
+        (0..1_000).map(|number| format!("10.{}.{}.0/24", number / 250, number % 250)).collect();
+    world.acme_post("/networks", json!({"name": "wide", "prefixes": prefixes})).await.good();
+    let page = world.acme_get("/events?kind=network.created").await.good();
+    let detail = page.body["items"][0]["detail"].as_str().expect("a text");
+    assert!(detail.ends_with(" and 992 more") && detail.len() < 200, "{detail}");
 }

@@ -1,10 +1,13 @@
 //! The API as a caller sees it: over HTTP's own types, on a real database, with a clock of the test.
 
 mod codes;
+mod delta;
 mod input;
 mod life;
 mod lists;
 mod matrix;
+mod moves;
 mod rights;
+mod setup_changes;
 mod setups;
 mod world;

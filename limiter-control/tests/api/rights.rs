@@ -75,6 +75,34 @@ async fn a_viewer_changes_nothing_and_an_agent_reads_nothing() {
 }
 
 #[tokio::test]
+async fn who_may_write_nothing_is_refused_before_the_body_is_read() {
+    let world = World::new().await;
+    let mut tokens = vec![world.agent().to_owned()];
+    for (role, account) in [("viewer", Some("acme")), ("accountant", None)] {
+        let token = json!({"name": role, "role": role, "account": account});
+        tokens.push(world.post("/tokens", None, token).await.good().text("secret"));
+    }
+    for path in ["/networks", "/apply", "/rules/delete"] {
+        for token in &tokens {
+            let request = Request::builder()
+                .method("POST")
+                .uri(format!("/v1{path}"))
+                .header(header::AUTHORIZATION, format!("Bearer {token}"))
+                .header(header::CONTENT_TYPE, "text/plain");
+            let body = Body::from(" ".repeat((1 << 20) + 1));
+            world.send(request.body(body).expect("a request")).await.refused(403, "Forbidden");
+        }
+    }
+    let said = |token: &str| {
+        let request = Request::builder().method("POST").uri("/v1/agent/ack");
+        let request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        request.header(header::CONTENT_TYPE, "text/plain").body(Body::from("{}")).expect("a request")
+    };
+    world.send(said(&world.acme.1)).await.refused(403, "Forbidden");
+    world.send(said(world.agent())).await.refused(415, "UnsupportedMediaType");
+}
+
+#[tokio::test]
 async fn things_of_others_are_not_there() {
     let world = World::new().await;
     let network = world.network(1).await;

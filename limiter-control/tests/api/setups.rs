@@ -1,5 +1,9 @@
 //! Whole setups: applied, applied again, exported, pruned.
 
+use std::pin::pin;
+use std::time::Duration;
+
+use limiter_domain::Settings;
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -85,4 +89,57 @@ async fn one_wrong_place_leaves_everything_as_it_was() {
     assert_eq!(answer.text("field"), "setup.networks[0].instances[1].addresses[0]");
     let page = world.acme_get("/networks").await.good();
     assert_eq!(page.body["items"], json!([]));
+}
+
+#[tokio::test]
+async fn ten_thousand_rules_are_made_and_bound_in_one_call() {
+    let world = World::with(Settings { plans_per_account_and_region: 100, ..Settings::default() }).await;
+    let network = |number: usize| {
+        let each = |host: usize| {
+            json!({
+                "name": format!("i{host}"),
+                "addresses": [format!("10.{number}.0.{}", host + 2)],
+                "rule": format!("r{host}"),
+            })
+        };
+        let rule = |host: usize| json!({"name": format!("r{host}"), "up": "2Mbps", "down": "2Mbps"});
+        json!({
+            "name": format!("net{number}"),
+            "prefixes": [format!("10.{number}.0.0/24")],
+            "plan": {"pay": "pay_as_you_go", "peak": "50Mbps"},
+            "rules": (0..100).map(rule).collect::<Vec<_>>(),
+            "instances": (0..100).map(each).collect::<Vec<_>>(),
+        })
+    };
+    let setup = json!({"networks": (0..100).map(network).collect::<Vec<_>>()});
+    let first = apply(&world, setup.clone(), json!({})).await;
+    assert_eq!(first["waits_for"].as_array().map(Vec::len), Some(100));
+    world.agent_applies().await;
+    let second = apply(&world, setup.clone(), json!({})).await;
+    assert_eq!(second["changes"].as_array().map(Vec::len), Some(20_000));
+    assert_eq!(apply(&world, setup, json!({"prune": true})).await, json!({"changes": []}));
+    let state = world.agent_applies().await;
+    assert_eq!(state["rules"].as_array().map(Vec::len), Some(10_000));
+}
+
+#[tokio::test]
+async fn two_setups_are_worked_at_once_and_the_third_waits() {
+    let world = World::new().await;
+    // While somebody writes, nobody else does.
+    let writer = world.app.store().write().await.expect("the writer");
+    let body = || json!({"setup": setup("1Mbps")});
+    let mut two =
+        pin!(async { tokio::join!(world.acme_post("/apply", body()), world.acme_post("/apply", body())) });
+    let mut third = pin!(world.acme_get("/export"));
+    tokio::select! {
+        biased;
+        answers = &mut two => panic!("applied beside another writer: {answers:?}"),
+        answer = &mut third => panic!("not in turn: {answer:?}"),
+        () = tokio::time::sleep(Duration::from_millis(300)) => {}
+    }
+    drop(writer);
+    let ((first, second), third) = tokio::join!(two, third);
+    for answer in [first, second, third] {
+        answer.good();
+    }
 }

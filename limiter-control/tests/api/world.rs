@@ -11,6 +11,7 @@ use limiter_control::app::{App, Clock};
 use limiter_control::http::{self, Local};
 use limiter_control::store::Store;
 use limiter_domain::Settings;
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -29,6 +30,7 @@ pub(crate) struct World {
     pub(crate) acme: (String, String),
     /// Account `other` and a token of its customer.
     pub(crate) other: (String, String),
+    url: String,
     _folder: TempDir,
 }
 
@@ -37,6 +39,8 @@ pub(crate) struct World {
 pub(crate) struct Answer {
     /// Its status.
     pub(crate) status: u16,
+    /// Its content type; empty where it has none.
+    pub(crate) kind: String,
     /// Its body; null where it has none.
     pub(crate) body: Value,
 }
@@ -57,6 +61,7 @@ impl Answer {
     /// Asserts that it is a problem with this status and code.
     pub(crate) fn refused(self, status: u16, code: &str) -> Self {
         assert_eq!((self.status, self.body["code"].as_str()), (status, Some(code)), "{self:?}");
+        assert_eq!(self.kind, "application/problem+json", "{self:?}");
         assert!(!self.text("detail").is_empty() && !self.text("request_id").is_empty(), "{self:?}");
         self
     }
@@ -89,6 +94,7 @@ impl World {
             agent: String::new(),
             acme: nobody.clone(),
             other: nobody,
+            url,
             _folder: folder,
         };
         world.acme = world.account("acme").await;
@@ -131,9 +137,11 @@ impl World {
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.expect("an answer");
         let status = response.status().as_u16();
+        let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let kind = kind.unwrap_or_default().to_owned();
         let bytes = axum::body::to_bytes(response.into_body(), 1 << 26).await.expect("a body");
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Answer { status, body }
+        Answer { status, kind, body }
     }
 
     /// `POST` with a body.
@@ -215,13 +223,29 @@ impl World {
     /// Time passes, and what is due is worked.
     pub(crate) async fn pass(&self, time: SignedDuration) {
         self.now_us.fetch_add(i64::try_from(time.as_micros()).expect("a time"), Ordering::SeqCst);
-        self.app.work_due().await.expect("work");
+        self.works().await;
+    }
+
+    async fn works(&self) {
+        let undone = self.app.work_due().await;
+        assert!(undone.is_empty(), "{undone:?}");
+    }
+
+    /// Changes the database behind the back of the control plane.
+    pub(crate) async fn meddle(&self, statement: &str) {
+        let connection = sea_orm::Database::connect(&self.url).await.expect("a connection");
+        connection.execute_unprepared(statement).await.expect("a statement");
+    }
+
+    /// It is `instant`, and nothing that is due is worked yet.
+    pub(crate) fn later(&self, instant: &str) {
+        let instant: Timestamp = instant.parse().expect("an instant");
+        self.now_us.store(instant.as_microsecond(), Ordering::SeqCst);
     }
 
     /// It is `instant`, and what is due is worked.
     pub(crate) async fn at(&self, instant: &str) {
-        let instant: Timestamp = instant.parse().expect("an instant");
-        self.now_us.store(instant.as_microsecond(), Ordering::SeqCst);
-        self.app.work_due().await.expect("work");
+        self.later(instant);
+        self.works().await;
     }
 }

@@ -171,7 +171,7 @@ fn situations() -> Vec<(Code, Option<&'static str>, Result<(), Refusal>)> {
         (
             Code::RenewalNotSupport,
             None,
-            renewed(&Plan { release_at: Some(start()), ..expired(plan(&month())) }, renewal(Duration::Month)),
+            renewed(&Plan { status: Status::Releasing, ..expired(plan(&month())) }, renewal(Duration::Month)),
         ),
         (
             Code::AssociationNotSupport,

@@ -3,12 +3,15 @@
 use limiter_domain::acknowledge::{is_acknowledged, settle};
 use limiter_domain::association::{associate, dissociate};
 use limiter_domain::mode::mode;
+use limiter_domain::network::taken_from;
+use limiter_domain::node::delete as delete_node;
 use limiter_domain::release::{Ending, delete, unsubscribe};
 use limiter_domain::renewal::{Renewal, renew};
 use limiter_domain::resize::{Resize, resize};
 use limiter_domain::schedule::{next_due, tick};
 use limiter_domain::{
-    Business, Duration, Network, NetworkKind, NetworkMode, Node, OperationKind, Plan, Settings, Status,
+    Business, Code, Duration, Network, NetworkKind, NetworkMode, Node, NodeId, OperationKind, Plan, Settings,
+    Status,
 };
 
 use crate::fixture::{
@@ -153,6 +156,25 @@ fn an_end_waits_for_a_node_that_changed_away_and_for_none_that_never_asked() {
     let unasked = Node { acked_revision: 0, seen_at: None, ..node() };
     assert!(!waits(unasked.clone()), "it was never told of the plan");
     assert!(waits(Node { seen_at: Some(start()), ..unasked }));
+}
+
+#[test]
+fn an_end_waits_for_a_node_that_its_network_was_taken_from() {
+    let step = dissociate(&in_use(&month()), after(1), MADE + 7).expect("a plan with a network");
+    let one = Network { nodes: Some(vec![NodeId::of_random(9)]), ..network(1) };
+    let stranger = Node { interfaces: Vec::new(), id: NodeId::of_random(8), ..node() };
+    let waits = |node: Node| !is_acknowledged(&step.plan, Some(&one), &[node]);
+    assert!(!waits(node()), "it never had it");
+    let taken = taken_from(&network(1), &one, &[node(), stranger], MADE + 6);
+    let [taken] = <[Node; 1]>::try_from(taken).expect("one node loses it");
+    assert!(waits(taken.clone()), "it may still enforce the plan");
+    assert!(!waits(Node { acked_revision: MADE + 7, ..taken.clone() }), "it has let go");
+    assert!(!waits(Node { fenced: true, ..taken.clone() }));
+    assert_eq!(
+        delete_node(&taken, &[one], start()).map_err(|refusal| refusal.code),
+        Err(Code::NodeInUse),
+        "nor is it deleted before"
+    );
 }
 
 #[test]

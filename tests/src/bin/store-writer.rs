@@ -29,7 +29,7 @@ async fn main() -> anyhow::Result<()> {
             write.put_instance(&instance(id.clone(), &network, revision)).await?;
             write.add_events(&[event(&id, revision)]).await?;
         }
-        write.touch_region(&network.region).await?;
+        write.touch_networks(std::slice::from_ref(&network.id)).await?;
         write.commit().await?;
         let mut out = std::io::stdout().lock();
         writeln!(out, "{revision}")?;

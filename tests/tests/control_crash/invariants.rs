@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use limiter_control::store::{
-    EventFilter, EventOrder, InstanceFilter, NetworkFilter, Paging, PlanFilter, RuleFilter, Store, Tx,
+    EventFilter, InstanceFilter, NetworkFilter, Paging, PlanFilter, RuleFilter, Store, Tx,
 };
 use limiter_domain::{Event, EventKind, Instance, Network, NetworkId, Plan, PlanId, Rule, RuleId, Status};
 
@@ -114,7 +114,13 @@ fn whole(all: &All) {
 
 async fn read(view: &Tx) -> All {
     let networks = view.all_networks(&NetworkFilter::default()).await.expect("networks");
-    let plans = view.all_plans(&PlanFilter::default()).await.expect("plans");
+    let (mut plans, mut paging) = (Vec::new(), Paging::default());
+    loop {
+        let page = view.plans(&PlanFilter::default(), &paging).await.expect("plans");
+        plans.extend(page.items);
+        let Some(next) = page.next else { break };
+        paging.after = Some(next);
+    }
     let instances = view.all_instances(&InstanceFilter::default()).await.expect("instances");
     let (mut rules, mut paging) = (BTreeMap::new(), Paging::default());
     loop {
@@ -125,7 +131,7 @@ async fn read(view: &Tx) -> All {
     }
     let (mut events, mut paging) = (Vec::new(), Paging::default());
     loop {
-        let page = view.events(&EventFilter::default(), EventOrder::OldestFirst, &paging).await;
+        let page = view.events(&EventFilter::default(), &paging).await;
         let page = page.expect("events");
         events.extend(page.items);
         let Some(next) = page.next else { break };

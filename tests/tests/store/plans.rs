@@ -1,7 +1,7 @@
 //! What is due, what waits for nodes, what is taken from instances when a plan goes, and what nodes carry.
 
 use limiter_control::store::Carried;
-use limiter_domain::{Instance, Network, Operation, OperationKind, Plan};
+use limiter_domain::{Instance, Network, Operation, OperationKind, Plan, Rule};
 
 use crate::things::{
     Basis, account, at, basis, commit, instance, name, network, node, node_of, plan, rate, rule,
@@ -13,6 +13,7 @@ on_both!(
     plans_wait_for_nodes,
     a_purge_takes_every_binding_of_the_plan_and_no_other,
     nodes_carry_their_zones,
+    what_changed_for_a_node,
     addresses_and_prefixes,
 );
 
@@ -26,15 +27,12 @@ async fn the_longest_due_comes_first(place: &mut Place) {
         }
     })
     .await;
-    let due = async |now, limit| {
-        let plans = store.read().await.expect("a view").plans_due(at(now), limit).await.expect("list");
-        plans.into_iter().map(|plan| plan.id).collect::<Vec<_>>()
-    };
+    let due =
+        async |now, limit| store.read().await.expect("a view").plans_due(at(now), limit).await.expect("list");
     let ids = |numbers: &[u64]| numbers.iter().map(|&number| plan(number, &owner).id).collect::<Vec<_>>();
     assert_eq!(due(9, 10).await, []);
     assert_eq!(due(30, 10).await, ids(&[4, 6, 5]));
     assert_eq!(due(100, 2).await, ids(&[4, 6]));
-    assert_eq!(store.read().await.expect("a view").next_due().await.expect("get"), Some(at(10)));
     commit(&store, async |write| {
         // What was worked through is due later, or never again.
         write.put_plan(&plan(4, &owner), Some(at(200))).await.expect("put");
@@ -157,6 +155,60 @@ async fn nodes_carry_their_zones(place: &mut Place) {
         expected.instances.sort_by(|a, b| (&a.network, &a.id).cmp(&(&b.network, &b.id)));
         assert_eq!(tx.carried_by(&node_of(1, zones)).await.expect("carried"), expected, "{zones:?}");
     }
+}
+
+async fn what_changed_for_a_node(place: &mut Place) {
+    let store = place.open().await;
+    let owner = account(1);
+    let away = Network { nodes: Some(vec![node(2).id]), ..network(3, &owner) };
+    let networks = [network(1, &owner), network(2, &owner), away, network(4, &owner)];
+    let holder = Plan { network: Some(networks[1].id.clone()), ..plan(1, &owner) };
+    let rules = [rule(1, &holder), rule(2, &holder), rule(3, &holder)];
+    let bound = Instance { rule: Some(rules[0].id.clone()), ..instance(3, &networks[1]) };
+    let instances = [instance(1, &networks[0]), instance(2, &networks[0]), bound, instance(4, &networks[1])];
+    let before = commit(&store, async |write| {
+        write.put_account(&owner).await.expect("put");
+        write.put_networks(&networks).await.expect("put");
+        write.put_plan(&holder, None).await.expect("put");
+        write.put_rules(&rules).await.expect("put");
+        write.put_instances(&instances).await.expect("put");
+    })
+    .await;
+    let node = node_of(1, &["default"]);
+    let changed = async |since| {
+        let found = store.read().await.expect("a view").changed_of(&node, since).await.expect("changes");
+        let mut ids: [Vec<String>; 4] = [
+            found.networks.iter().map(|it| it.id.to_string()).collect(),
+            found.plans.iter().map(|it| it.id.to_string()).collect(),
+            found.rules.iter().map(|it| it.id.to_string()).collect(),
+            found.instances.iter().map(|it| it.id.to_string()).collect(),
+        ];
+        for ids in &mut ids {
+            ids.sort();
+        }
+        ids
+    };
+    assert_eq!(changed(before).await, [const { Vec::<String>::new() }; 4]);
+    let after = commit(&store, async |write| {
+        let revision = write.revision();
+        write.put_instances(&[Instance { revision, ..instances[2].clone() }]).await.expect("put");
+        write.put_rules(&[Rule { revision, ..rules[1].clone() }]).await.expect("put");
+        write.touch_networks(&[networks[1].id.clone()]).await.expect("touch");
+        write.rebuild_networks(&[networks[0].id.clone(), networks[2].id.clone()]).await.expect("rebuild");
+    })
+    .await;
+    let sorted = |mut ids: Vec<String>| {
+        ids.sort();
+        ids
+    };
+    let expected = [
+        sorted(networks[..3].iter().map(|it| it.id.to_string()).collect()),
+        vec![holder.id.to_string()],
+        sorted(rules[..2].iter().map(|it| it.id.to_string()).collect()),
+        sorted(instances[..3].iter().map(|it| it.id.to_string()).collect()),
+    ];
+    assert_eq!(changed(before).await, expected);
+    assert_eq!(changed(after).await, [const { Vec::<String>::new() }; 4]);
 }
 
 async fn addresses_and_prefixes(place: &mut Place) {

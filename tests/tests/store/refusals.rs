@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use jiff::Timestamp;
-use limiter_control::store::{AccountFilter, Ack, InstanceFilter, Store, StoreError};
+use limiter_control::store::{Ack, InstanceFilter, Paging, Store, StoreError};
 use limiter_tests::postgres::Postgres;
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use tempfile::TempDir;
@@ -22,13 +22,7 @@ async fn a_database_held_by_another_is_busy(place: &mut Place) {
     let holder = raw.begin().await.expect("a transaction");
     holder.execute_unprepared("UPDATE installation SET revision = revision").await.expect("update");
     assert_eq!(store.write().await.err(), Some(StoreError::Busy));
-    store
-        .read()
-        .await
-        .expect("reading goes on")
-        .count_accounts(&AccountFilter::default())
-        .await
-        .expect("count");
+    store.read().await.expect("reading goes on").accounts(&Paging::default()).await.expect("list");
     holder.rollback().await.expect("rollback");
     commit(&store, async |write| write.put_account(&account(1)).await.expect("put")).await;
 }
@@ -81,7 +75,7 @@ fn a_backup_is_whole_and_another_database() {
         assert_ne!(restored.incarnation(), store.incarnation());
         let tx = restored.read().await.expect("a view");
         assert_eq!(tx.plan(&basis.plan.id).await.expect("get"), Some(basis.plan));
-        assert_eq!(tx.count_accounts(&AccountFilter::default()).await.expect("count"), 1);
+        assert_eq!(tx.accounts(&Paging::default()).await.expect("list").items.len(), 1);
         drop(tx);
         commit(&restored, async |write| write.put_account(&account(3)).await.expect("put")).await;
     });
@@ -303,7 +297,7 @@ fn a_server_that_is_gone_is_said_and_survived() {
         place.server.as_mut().expect("a server").launch();
         commit(&store, async |write| write.put_account(&account(3)).await.expect("put")).await;
         let tx = store.read().await.expect("a view");
-        assert_eq!(tx.count_accounts(&AccountFilter::default()).await.expect("count"), 2);
+        assert_eq!(tx.accounts(&Paging::default()).await.expect("list").items.len(), 2);
     });
 }
 

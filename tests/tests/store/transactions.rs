@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use limiter_control::store::{
-    AccountFilter, EventFilter, EventOrder, InstanceFilter, Paging, Store, StoreError,
-};
+use limiter_control::store::{EventFilter, InstanceFilter, Paging, Store, StoreError};
 use limiter_domain::{Account, RuleId};
 use tokio::task::JoinSet;
 
@@ -18,7 +16,7 @@ on_both!(
     a_view_does_not_move,
     after_a_refused_statement_nothing_is_kept,
     an_abandoned_call_leaves_nothing,
-    a_region_has_the_revision_of_its_last_change,
+    what_is_new_is_known_by_network,
     many_rows_are_put_at_once,
 );
 
@@ -33,7 +31,7 @@ async fn what_is_dropped_never_was(place: &mut Place) {
     let tx = store.read().await.expect("a view");
     assert_eq!(tx.revision(), before);
     assert_eq!(tx.account(&account(2).id).await.expect("get"), None);
-    let events = tx.events(&EventFilter::default(), EventOrder::OldestFirst, &Paging::default()).await;
+    let events = tx.events(&EventFilter::default(), &Paging::default()).await;
     assert_eq!(events.expect("list").items, []);
     let after = commit(&store, async |_| ()).await;
     assert_eq!(after, before + 1, "the revision of what was dropped is used by the next");
@@ -103,11 +101,11 @@ async fn a_view_does_not_move(place: &mut Place) {
     for view in [&old, &during] {
         assert_eq!(view.revision(), first);
         assert_eq!(view.account(&account(2).id).await.expect("get"), None);
-        assert_eq!(view.count_accounts(&AccountFilter::default()).await.expect("count"), 1);
+        assert_eq!(view.accounts(&Paging::default()).await.expect("list").items.len(), 1);
     }
     let new = store.read().await.expect("a view");
     assert_eq!(new.revision(), first + 1);
-    assert_eq!(new.count_accounts(&AccountFilter::default()).await.expect("count"), 2);
+    assert_eq!(new.accounts(&Paging::default()).await.expect("list").items.len(), 2);
 }
 
 async fn after_a_refused_statement_nothing_is_kept(place: &mut Place) {
@@ -121,7 +119,7 @@ async fn after_a_refused_statement_nothing_is_kept(place: &mut Place) {
     let committed = write.commit().await;
     assert!(matches!(committed, Err(StoreError::Broken(_))), "{committed:?}");
     let tx = store.read().await.expect("a view");
-    assert_eq!(tx.count_accounts(&AccountFilter::default()).await.expect("count"), 1);
+    assert_eq!(tx.accounts(&Paging::default()).await.expect("list").items.len(), 1);
     drop(tx);
     commit(&store, async |write| write.put_account(&account(2)).await.expect("put")).await;
 }
@@ -144,18 +142,25 @@ async fn an_abandoned_call_leaves_nothing(place: &mut Place) {
     assert_eq!(tx.count_instances(&InstanceFilter::default()).await.expect("count"), 0);
 }
 
-async fn a_region_has_the_revision_of_its_last_change(place: &mut Place) {
+async fn what_is_new_is_known_by_network(place: &mut Place) {
     let store = place.open().await;
-    assert_eq!(store.read().await.expect("a view").region_revision("north").await.expect("get"), 0);
-    let touch = async |region: &'static str| {
-        commit(&store, async |write| write.touch_region(region).await.expect("touch")).await
-    };
-    let (_, south, north) = (touch("north").await, touch("south").await, touch("north").await);
+    let basis = basis(&store).await;
+    let id = basis.network.id.clone();
+    let made = store.read().await.expect("a view").revision();
+    let touched = commit(&store, async |write| {
+        write.touch_networks(std::slice::from_ref(&id)).await.expect("touch");
+    });
+    let touched = touched.await;
+    let rebuilt = commit(&store, async |write| {
+        write.rebuild_networks(std::slice::from_ref(&id)).await.expect("rebuild");
+    });
+    let rebuilt = rebuilt.await;
+    commit(&store, async |write| write.put_network(&basis.network).await.expect("put")).await;
     let tx = store.read().await.expect("a view");
-    assert_eq!(tx.region_revision("north").await.expect("get"), north);
-    let mut all = tx.region_revisions().await.expect("list");
-    all.sort();
-    assert_eq!(all, [("north".to_owned(), north), ("south".to_owned(), south)]);
+    for (since, news) in [(made, vec![rebuilt]), (touched, vec![rebuilt]), (rebuilt, vec![])] {
+        let found = tx.networks_touched(since).await.expect("list");
+        assert_eq!(found.into_iter().map(|network| network.revision).collect::<Vec<_>>(), news);
+    }
 }
 
 async fn many_rows_are_put_at_once(place: &mut Place) {

@@ -62,6 +62,7 @@ fn control(record: &Record, view: &View) -> ControlStatus {
         received_revision: record.received.as_ref().map(|origin| origin.revision),
         contact_age_ms: record.contact.map(age_ms),
         problem: record.problem.clone(),
+        ack_problem: record.ack_problem.clone(),
     }
 }
 

@@ -66,8 +66,8 @@ impl View {
                 desired::check(&desired::NodeState::default())?
             }
         };
-        if let Ok(reason) = std::fs::read_to_string(place.refused()) {
-            problems.push(format!("the state file is refused, the last good state holds: {}", reason.trim()));
+        if let Ok(what) = std::fs::read_to_string(place.refused()) {
+            problems.push(what.trim().to_owned());
         }
         let mut observed = observe(&maps, None, &mut Netlink::open()?).await?;
         match egress(place, &desired).await {

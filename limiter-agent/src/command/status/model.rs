@@ -53,6 +53,8 @@ pub struct ControlStatus {
     pub contact_age_ms: Option<u64>,
     /// Why there is no contact.
     pub problem: Option<String>,
+    /// Why it does not know what is in force.
+    pub ack_problem: Option<String>,
 }
 
 /// A zone.

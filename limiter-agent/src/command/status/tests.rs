@@ -58,6 +58,7 @@ fn status() -> Status {
             received_revision: Some(18),
             contact_age_ms: Some(2_345),
             problem: None,
+            ack_problem: None,
         }),
         interval_ms: 500,
         zones: vec![ZoneStatus {
@@ -185,10 +186,12 @@ fn a_control_plane_that_is_gone_is_shown() {
     let control = status.control.as_mut().expect("a control plane");
     (control.revision, control.contact_age_ms) = (None, None);
     control.problem = Some("https://control.example does not answer".into());
+    control.ack_problem = Some("no room (Unavailable)".into());
     let screen = text(&status, None, 0);
     for line in [
         "state from https://control.example, none of it in force, revision 18 received, no contact yet",
         "! no contact: https://control.example does not answer",
+        "! it does not know what is in force: no room (Unavailable)",
     ] {
         assert!(screen.lines().any(|shown| shown == line), "{line} is not in: {screen}");
     }

@@ -118,6 +118,9 @@ fn from_control(control: &ControlStatus) -> String {
     if let Some(problem) = &control.problem {
         _ = writeln!(text, "! no contact: {problem}");
     }
+    if let Some(problem) = &control.ack_problem {
+        _ = writeln!(text, "! it does not know what is in force: {problem}");
+    }
     text
 }
 

@@ -57,8 +57,17 @@ pub fn check(state: &NodeState) -> Result<Desired> {
 /// An incarnation is told and sent back, so it has the form of an identity.
 fn origin(state: &NodeState) -> Result<Option<OriginSpec>> {
     let Some(origin) = &state.origin else { return Ok(None) };
-    name::valid_id(&origin.incarnation, || FieldPath::root("origin").key("incarnation"))?;
+    valid_origin(origin)?;
     Ok(Some(origin.clone()))
+}
+
+fn valid_origin(origin: &OriginSpec) -> Result<()> {
+    name::valid_id(&origin.incarnation, || FieldPath::root("origin").key("incarnation"))
+}
+
+/// True where the incarnation has its form.
+pub(super) fn is_origin(origin: &OriginSpec) -> bool {
+    valid_origin(origin).is_ok()
 }
 
 /// Sorted by name; [`local_prefixes`] fills them.

@@ -1,6 +1,7 @@
 //! The schema, in steps that only go forward. What a step did is never edited: a new step changes it.
 
 mod m0001_first;
+mod m0002_news;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement,
@@ -14,7 +15,7 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first::Step)]
+        vec![Box::new(m0001_first::Step), Box::new(m0002_news::Step)]
     }
 }
 

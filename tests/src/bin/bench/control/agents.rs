@@ -8,11 +8,12 @@ use limiter_api::client::{Client, Endpoint};
 use limiter_api::params::{NewAccount, Resize};
 use limiter_control::store::Store;
 use limiter_tests::control::Control;
+use limiter_tests::fill::Fill;
 use limiter_tests::played::Played;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-use super::fill::{Fill, OF_NETWORK};
+use super::OF_NETWORK;
 use super::{Lines, cpu, memory};
 
 /// Changes that are measured.
@@ -35,7 +36,7 @@ pub(super) fn run(runtime: &Runtime, count: usize, lines: &mut Lines) -> anyhow:
 
 async fn furnish(control: &Control, count: usize) -> anyhow::Result<(String, Vec<String>)> {
     let store = Store::open(control.database(), Timestamp::now()).await?;
-    let mut fill = Fill::new(&store, "fleet").await?;
+    let mut fill = Fill::new(&store, "fleet", OF_NETWORK).await?;
     let nodes = fill.nodes(&store, "default", &["a"], count).await?;
     let ids: Vec<_> = nodes.iter().map(|(id, _)| id.clone()).collect();
     let shared = fill.networks(&store, ("default", "a"), 0..1, None).await?;

@@ -1,7 +1,6 @@
 //! The control plane with as much as a deployment has: memory, start, states, changes, a thousand agents.
 
 mod agents;
-mod fill;
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -15,12 +14,15 @@ use limiter_api::setup::Apply;
 use limiter_control::store::Store;
 use limiter_state::Rate;
 use limiter_tests::control::Control;
+use limiter_tests::fill::Fill;
 use limiter_tests::played::Played;
 use serde_json::{Value, json};
 
 use crate::report::{Report, Target};
 use crate::rounds::Spread;
-use fill::{Fill, OF_NETWORK};
+
+/// Instances of each network.
+const OF_NETWORK: u32 = 10;
 
 /// Name of the account that has everything.
 const ACCOUNT: &str = "acme";
@@ -87,7 +89,7 @@ struct World {
 
 async fn furnish(control: &Control, size: &Size) -> anyhow::Result<World> {
     let store = Store::open(control.database(), Timestamp::now()).await?;
-    let mut fill = Fill::new(&store, ACCOUNT).await?;
+    let mut fill = Fill::new(&store, ACCOUNT, OF_NETWORK).await?;
     let [first, second, all] = size.nodes.map(|instances| instances / OF_NETWORK);
     // The plan that is resized has a region of its own, so that it waits for one node alone.
     let plans = fill.networks(&store, ("small", "a"), 0..first, None).await?;

@@ -12,18 +12,20 @@ use limiter_domain::{
     TokenId,
 };
 use limiter_state::{Access, Mode, Policy, Rate, UnknownSources};
-use limiter_tests::random::Random;
 
-/// Instances of each network; all are bound to the one rule of its plan.
-pub(super) const OF_NETWORK: u32 = 10;
+use crate::random::Random;
+
+/// Most instances of each network; all are bound to the one rule of its plan.
+pub const OF_NETWORK_MAX: u32 = 14;
 
 /// Networks that are written in one transaction.
 const AT_ONCE: usize = 500;
 
 /// Where things go, and whose they are.
-pub(super) struct Fill {
+pub struct Fill {
     random: Random,
     account: Account,
+    of_network: u32,
     now: Timestamp,
 }
 
@@ -36,8 +38,10 @@ struct Office {
 }
 
 impl Fill {
-    /// Begins with an account of this name.
-    pub(super) async fn new(store: &Store, account: &str) -> anyhow::Result<Self> {
+    /// Begins with an account of this name, whose networks have `of_network` instances each, at most
+    /// [`OF_NETWORK_MAX`].
+    pub async fn new(store: &Store, account: &str, of_network: u32) -> anyhow::Result<Self> {
+        anyhow::ensure!(of_network <= OF_NETWORK_MAX, "{of_network} instances are too many for a network");
         let mut random = Random::new(account.len() as u64);
         let now = Timestamp::now();
         let id = AccountId::of_random(chance(&mut random));
@@ -45,12 +49,12 @@ impl Fill {
         let write = store.write().await?;
         write.put_account(&account).await?;
         write.commit().await?;
-        Ok(Self { random, account, now })
+        Ok(Self { random, account, of_network, now })
     }
 
-    /// Networks of a zone, each with a plan in use, a rule and ten instances; gives the plans. Numbers tell
+    /// Networks of a zone, each with a plan in use, a rule and its instances; gives the plans. Numbers tell
     /// the addresses of networks apart. With `nodes` each network is carried by one of them alone.
-    pub(super) async fn networks(
+    pub async fn networks(
         &mut self,
         store: &Store,
         (region, zone): (&str, &str),
@@ -69,7 +73,6 @@ impl Fill {
                 })
                 .collect();
             put(&write, &offices).await?;
-            write.touch_region(region).await?;
             write.commit().await?;
             plans.extend(offices.into_iter().map(|office| office.plan.id));
         }
@@ -119,7 +122,7 @@ impl Fill {
             created_at: self.now,
             version: 1,
         };
-        let instances = (1..=OF_NETWORK)
+        let instances = (1..=self.of_network)
             .map(|host| Instance {
                 id: InstanceId::of_random(self.chance()),
                 account: self.account.id.clone(),
@@ -167,7 +170,7 @@ impl Fill {
     }
 
     /// Nodes that serve these zones, each with the secret of its agent.
-    pub(super) async fn nodes(
+    pub async fn nodes(
         &mut self,
         store: &Store,
         region: &str,
@@ -195,7 +198,6 @@ impl Fill {
             write.put_token(&token).await?;
             nodes.push((node.id, secret));
         }
-        write.touch_region(region).await?;
         write.commit().await?;
         Ok(nodes)
     }
