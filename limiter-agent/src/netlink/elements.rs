@@ -13,8 +13,8 @@ const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
 /// `NFNL_SUBSYS_NFTABLES`, with `NFT_MSG_NEWSETELEM` and `NFT_MSG_DELSETELEM`.
 const NFTABLES: u16 = 10;
-const ELEMENTS_ADD: u16 = NFTABLES << 8 | 12;
-const ELEMENTS_DELETE: u16 = NFTABLES << 8 | 14;
+const ELEMENTS_ADD: u16 = (NFTABLES << 8) + 12;
+const ELEMENTS_DELETE: u16 = (NFTABLES << 8) + 14;
 /// `NFTA_SET_ELEM_LIST_TABLE`, `_SET` and `_ELEMENTS`.
 const LIST_TABLE: u16 = 1;
 const LIST_SET: u16 = 2;
@@ -94,9 +94,10 @@ fn message(table: &str, change: &Elements<'_>) -> Request {
         }
         put(&mut list, ELEMENT, &element);
     }
-    let (kind, create) = match change.are_removed {
-        true => (ELEMENTS_DELETE, 0),
-        false => (ELEMENTS_ADD, libc::NLM_F_CREATE as u16),
+    let (kind, create) = if change.are_removed {
+        (ELEMENTS_DELETE, 0)
+    } else {
+        (ELEMENTS_ADD, libc::NLM_F_CREATE as u16)
     };
     Request::new(kind, REQUEST | libc::NLM_F_ACK as u16 | create, &[libc::NFPROTO_INET as u8, 0, 0, 0])
         .with(LIST_TABLE, format!("{table}\0").as_bytes())
