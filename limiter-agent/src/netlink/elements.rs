@@ -94,11 +94,8 @@ fn message(table: &str, change: &Elements<'_>) -> Request {
         }
         put(&mut list, ELEMENT, &element);
     }
-    let (kind, create) = if change.are_removed {
-        (ELEMENTS_DELETE, 0)
-    } else {
-        (ELEMENTS_ADD, libc::NLM_F_CREATE as u16)
-    };
+    let (kind, create) =
+        if change.are_removed { (ELEMENTS_DELETE, 0) } else { (ELEMENTS_ADD, libc::NLM_F_CREATE as u16) };
     Request::new(kind, REQUEST | libc::NLM_F_ACK as u16 | create, &[libc::NFPROTO_INET as u8, 0, 0, 0])
         .with(LIST_TABLE, format!("{table}\0").as_bytes())
         .with(LIST_SET, format!("{}\0", change.set).as_bytes())
