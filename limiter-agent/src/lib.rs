@@ -6,6 +6,7 @@ pub mod command;
 pub mod control;
 pub mod dataplane;
 pub mod desired;
+pub mod egress;
 mod life;
 pub mod line;
 pub mod metrics;

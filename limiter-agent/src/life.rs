@@ -12,6 +12,7 @@ use crate::clock;
 use crate::control::InForce;
 use crate::dataplane::{Maps, Programs};
 use crate::desired::{Desired, OriginSpec};
+use crate::egress::Gate;
 use crate::line;
 use crate::metrics::Rounds;
 use crate::netlink::Netlink;
@@ -216,5 +217,6 @@ async fn open(place: &Place, source: &Source) -> anyhow::Result<Node> {
     let programs = Programs::load(&place.pins, &sizing::sizes(&source.desired))?;
     let maps = Maps::open(&place.pins)?.context("the maps just pinned are gone")?;
     let undo = Undo::open(&place.state_dir).context("reading the record for uninstall")?;
-    Ok(Node { maps, programs, netlink, undo, actions: 0 })
+    let gate = Gate::open()?;
+    Ok(Node { maps, programs, netlink, gate, undo, actions: 0 })
 }

@@ -3,10 +3,15 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
 use crate::dataplane::bpffs;
+
+/// A lock that is held is asked for again this often, with a pause in between.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// The places of one agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +88,13 @@ impl Place {
     pub fn lock(&self) -> io::Result<Lock> {
         std::fs::create_dir_all(&self.state_dir)?;
         let file = File::create(self.state_dir.join("lock"))?;
+        // A program that a killed agent was about to start holds its lock for a moment.
+        for _ in 0..LOCK_TRIES {
+            if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                return Ok(Lock { _file: file });
+            }
+            std::thread::sleep(LOCK_PAUSE);
+        }
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Lock { _file: file })
     }

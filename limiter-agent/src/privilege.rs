@@ -5,8 +5,8 @@ use std::io;
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use rustix::thread::{capabilities, set_capabilities};
 use rustix::thread::{
-    capability_is_in_bounding_set, clear_ambient_capability_set, remove_capability_from_bounding_set,
-    set_no_new_privs,
+    capability_is_in_bounding_set, clear_ambient_capability_set, configure_capability_in_ambient_set,
+    remove_capability_from_bounding_set, set_no_new_privs,
 };
 
 /// A capability that the agent needs.
@@ -23,12 +23,12 @@ pub struct Need {
 }
 
 /// All of them.
-pub const NEEDS: [Need; 4] = [
+pub const NEEDS: [Need; 5] = [
     Need {
         name: "CAP_NET_ADMIN",
         capability: CapabilitySet::NET_ADMIN,
         for_life: true,
-        reason: "changes schedulers and filters of devices, attaches and detaches programs and asks what is attached",
+        reason: "changes schedulers, filters and addresses of devices, attaches and detaches programs and asks what is attached; `nft`, which the agent runs, changes its table of nftables with it",
     },
     Need {
         name: "CAP_BPF",
@@ -47,6 +47,12 @@ pub const NEEDS: [Need; 4] = [
         capability: CapabilitySet::SYS_ADMIN,
         for_life: false,
         reason: "mounts bpffs where it is missing, finds programs that an agent before this one left attached",
+    },
+    Need {
+        name: "CAP_NET_RAW",
+        capability: CapabilitySet::NET_RAW,
+        for_life: false,
+        reason: "opens the socket that announces egress addresses",
     },
 ];
 
@@ -88,8 +94,11 @@ pub fn missing() -> io::Result<Vec<&'static Need>> {
 /// The kernel's. Nothing that the thread lacks is an error: see [`missing`].
 pub fn drop_to(stage: Stage) -> io::Result<()> {
     let had = capabilities(None)?;
-    // The bounding set and ambient capabilities matter to programs that are executed: the agent
-    // executes none.
+    let kept = had.permitted & stage.keeps();
+    // The agent executes one program, nft, which gets no more than this. What is not inheritable before the
+    // bounding set goes can never be.
+    let handed_on = kept & CapabilitySet::NET_ADMIN;
+    set_capabilities(None, CapabilitySets { inheritable: handed_on, ..had })?;
     if had.effective.contains(CapabilitySet::SETPCAP) {
         for capability in CapabilitySet::all().iter() {
             if capability_is_in_bounding_set(capability).unwrap_or(false) {
@@ -98,17 +107,18 @@ pub fn drop_to(stage: Stage) -> io::Result<()> {
         }
     }
     clear_ambient_capability_set()?;
+    for capability in handed_on.iter() {
+        configure_capability_in_ambient_set(capability, true)?;
+    }
     set_no_new_privs(true)?;
-    let kept = had.permitted & stage.keeps();
-    set_capabilities(
-        None,
-        CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() },
-    )?;
+    set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: handed_on })?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use rustix::thread::capability_is_in_ambient_set;
+
     use super::*;
 
     #[test]
@@ -126,9 +136,15 @@ mod tests {
             for stage in [Stage::Start, Stage::Life, Stage::Nothing] {
                 drop_to(stage).expect("dropped");
                 let kept = stage.keeps();
-                let sets =
-                    CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
+                let inheritable = kept & CapabilitySet::NET_ADMIN;
+                let sets = CapabilitySets { effective: kept, permitted: kept, inheritable };
                 assert_eq!(capabilities(None).expect("readable"), sets);
+                let is_ambient =
+                    |capability: &CapabilitySet| capability_is_in_ambient_set(*capability).unwrap_or(false);
+                assert_eq!(
+                    CapabilitySet::all().iter().filter(is_ambient).collect::<CapabilitySet>(),
+                    inheritable
+                );
             }
             for capability in CapabilitySet::all().iter() {
                 assert!(!capability_is_in_bounding_set(capability).unwrap_or(false), "{capability:?}");

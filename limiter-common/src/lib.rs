@@ -9,6 +9,7 @@ pub mod gcra;
 pub mod interface;
 pub mod key;
 mod layout;
+pub mod mark;
 pub mod meter;
 pub mod node;
 pub mod verdict;

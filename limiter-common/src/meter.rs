@@ -1,6 +1,7 @@
 //! A meter: one cache line that limits and counts one direction of one instance or network.
 
 use crate::cost::TICKS_PER_NS;
+use crate::mark;
 
 /// State, limit and counters of one direction; element of the `METERS` array at [`index`].
 ///
@@ -13,7 +14,7 @@ pub struct Meter {
     pub next_free_ticks: u64,
     /// Ticks a byte costs, as of [`crate::cost::per_byte`]; zero for no limit.
     pub cost_per_byte: u64,
-    /// [`Control`] as a word: bound and flags.
+    /// [`Control`] as a word: bound, egress address and flags.
     pub control: u64,
     /// IP bytes that went on.
     pub passed_bytes: u64,
@@ -56,7 +57,7 @@ pub const fn index(slot: u32, direction: Direction) -> u32 {
     slot * 2 + direction as u32
 }
 
-/// Bound and flags of a meter, packed so that one store changes both.
+/// Bound, egress address and flags of a meter, packed so that one store changes all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Control(pub u64);
 
@@ -65,13 +66,27 @@ impl Control {
     pub const OFFLINE: u64 = 1 << 63;
     /// Count what would be refused, refuse and delay nothing.
     pub const OBSERVE: u64 = 1 << 62;
+    const EGRESS_SHIFT: u32 = 48;
     /// Longest bound, nanoseconds: three days, so that a bound in ticks never leaves the horizon.
     pub const BOUND_MAX_NS: u64 = (1 << 48) - 1;
 
     /// A bound of `bound_ns` nanoseconds with `flags`.
     pub const fn new(bound_ns: u64, flags: u64) -> Self {
         let bound_ns = if bound_ns > Self::BOUND_MAX_NS { Self::BOUND_MAX_NS } else { bound_ns };
-        Self(bound_ns | (flags & !Self::BOUND_MAX_NS))
+        Self(bound_ns | flags & (Self::OFFLINE | Self::OBSERVE))
+    }
+
+    /// The same with the number of an egress address; 0 for none.
+    #[must_use]
+    pub const fn with_egress(self, number: u32) -> Self {
+        let field = (mark::NUMBER_MAX as u64) << Self::EGRESS_SHIFT;
+        Self(self.0 & !field | ((number & mark::NUMBER_MAX) as u64) << Self::EGRESS_SHIFT)
+    }
+
+    /// Number of the egress address that the network's packets up are marked with, [`mark`]; 0 for none.
+    #[inline(always)]
+    pub const fn egress(self) -> u32 {
+        (self.0 >> Self::EGRESS_SHIFT) as u32 & mark::NUMBER_MAX
     }
 
     /// How far the meter may run ahead of now before it refuses, nanoseconds.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use limiter_common::interface::{Interface, Range};
 use limiter_common::key::{Address, AddressKey, Target};
+use limiter_common::mark;
 use limiter_common::meter::{self, Control, Direction};
 use limiter_common::verdict::Reason;
 use proptest::prelude::*;
@@ -100,13 +101,28 @@ proptest! {
     }
 
     #[test]
-    fn a_control_gives_back_its_parts(bound_ns in any::<u64>(), flags in 0_u64..4) {
+    fn a_control_gives_back_its_parts(
+        bound_ns in any::<u64>(),
+        flags in 0_u64..4,
+        egress in 0..=mark::NUMBER_MAX,
+        number in 0..=mark::NUMBER_MAX,
+    ) {
         let flags = flags * Control::OBSERVE;
         let control = Control::new(bound_ns, flags);
+        prop_assert_eq!(control.egress(), 0);
+        let control = control.with_egress(egress).with_egress(number);
+        prop_assert_eq!(control.egress(), number);
         prop_assert_eq!(control.bound_ns(), bound_ns.min(Control::BOUND_MAX_NS));
         prop_assert_eq!(control.bound_ticks(), control.bound_ns() * 64);
         prop_assert_eq!(control.has(Control::OFFLINE), flags & Control::OFFLINE != 0);
         prop_assert_eq!(control.has(Control::OBSERVE), flags & Control::OBSERVE != 0);
+    }
+
+    #[test]
+    fn a_mark_keeps_the_bits_of_others(old in any::<u32>(), number in 0..=mark::NUMBER_MAX) {
+        let new = mark::with(old, number);
+        prop_assert_eq!(new >> mark::SHIFT, number);
+        prop_assert_eq!(new & !mark::MASK, old & !mark::MASK);
     }
 
     #[test]

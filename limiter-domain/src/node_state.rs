@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use limiter_state::address::show;
 use limiter_state::{
-    Access, InstanceSpec, InterfaceSpec, NetworkSpec, NodeState, OriginSpec, Rate, RuleSpec, UntilSpec,
-    ZoneSpec,
+    Access, EgressSpec, InstanceSpec, InterfaceSpec, NetworkSpec, NodeState, OriginSpec, Rate, RuleSpec,
+    UntilSpec, ZoneSpec,
 };
 
 use crate::acknowledge::carries;
@@ -117,6 +117,7 @@ impl<'a> Told<'a> {
             internet,
             observe: network.observe,
             unknown_sources: network.unknown_sources,
+            egress: EgressSpec::None,
             plan: match mode {
                 NetworkMode::Premium { plan, .. } => Some(plan.to_string()),
                 NetworkMode::Basic { .. } | NetworkMode::Offline => None,
@@ -167,7 +168,7 @@ fn held(network: &Network, mode: &NetworkMode) -> (Option<Rate>, Access) {
 fn until(network: &Network, mode: &NetworkMode) -> Option<UntilSpec> {
     let NetworkMode::Premium { until: Some(at), .. } = mode else { return None };
     let (rate, internet) = held(network, &without_plan(network));
-    Some(UntilSpec { at: *at, up: rate, down: rate, internet })
+    Some(UntilSpec { at: *at, up: rate, down: rate, internet, egress: EgressSpec::None })
 }
 
 pub(crate) fn rule_spec(rule: &Rule) -> RuleSpec {

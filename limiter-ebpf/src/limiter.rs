@@ -28,7 +28,9 @@ pub(crate) fn run(ctx: &TcContext, direction: Direction) -> i32 {
 #[inline(always)]
 fn decide(ctx: &TcContext, direction: Direction) -> Reason {
     let Some(interface) = maps::interface(ctx) else { return Reason::NotOurs };
-    if maps::node_has(Node::BYPASS) {
+    // Up, a packet in bypass is looked at for its egress address alone: without it there is no way back.
+    let bypass = maps::node_has(Node::BYPASS);
+    if bypass && matches!(direction, Direction::Down) {
         return Reason::Bypass;
     }
     let reason = match packet::parse(ctx, interface) {
@@ -37,9 +39,20 @@ fn decide(ctx: &TcContext, direction: Direction) -> Reason {
         Packet::Other => Reason::NonIp,
         Packet::Malformed => Reason::Malformed,
         Packet::Ip(ip) => match classify::owner(ctx, interface, &ip, direction) {
-            Class::Metered(target) => return meter::charge(ctx, interface, &ip, target, direction),
+            Class::Metered(target) => {
+                if matches!(direction, Direction::Up) {
+                    meter::mark(ctx, target);
+                }
+                if bypass {
+                    return Reason::Bypass;
+                }
+                return meter::charge(ctx, interface, &ip, target, direction);
+            }
             Class::Unmetered(reason) => reason,
         },
     };
+    if bypass {
+        return Reason::Bypass;
+    }
     if interface.has(Interface::OBSERVE) && !reason.passes() { Reason::Observed } else { reason }
 }

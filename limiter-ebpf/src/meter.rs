@@ -68,6 +68,16 @@ pub(crate) fn charge(
     Reason::Admitted
 }
 
+/// Marks a packet with the egress address of its network, from the word that holds the bound.
+#[inline(always)]
+pub(crate) fn mark(ctx: &TcContext, target: Target) {
+    let Some(network) = maps::meter(target.network(), Direction::Up).map(Handle) else { return };
+    let number = network.control().egress();
+    if number != 0 {
+        stamp::mark(ctx, number);
+    }
+}
+
 /// A meter in its map. Other CPUs and user space write its words at any time, so each is read once
 /// as a volatile word and written by one atomic.
 struct Handle(NonNull<Meter>);

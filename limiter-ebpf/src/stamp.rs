@@ -1,7 +1,8 @@
-//! The delivery time of a packet, which `fq` on the egress device honours.
+//! What a packet carries on its way: its delivery time, which `fq` on the egress device honours, and its mark.
 
 use aya_ebpf::helpers::generated::bpf_skb_set_tstamp;
 use aya_ebpf::programs::TcContext;
+use limiter_common::mark;
 
 /// `__sk_buff.tstamp_type` of a buffer without a delivery time (linux/bpf.h).
 const BPF_SKB_TSTAMP_UNSPEC: u32 = 0;
@@ -29,4 +30,12 @@ pub(crate) fn depart(ctx: &TcContext, now_ns: u64, wait_ns: u64) {
         // SAFETY: as above.
         unsafe { bpf_skb_set_tstamp(skb, 0, BPF_SKB_TSTAMP_UNSPEC) };
     }
+}
+
+/// Marks the packet with the number of an egress address, which nftables maps to the address.
+#[inline(always)]
+pub(crate) fn mark(ctx: &TcContext, number: u32) {
+    let skb = ctx.skb.skb;
+    // SAFETY: `ctx` holds the kernel's context; classifiers may read and write the mark.
+    unsafe { (*skb).mark = mark::with((*skb).mark, number) };
 }

@@ -25,6 +25,9 @@ pub enum AddressError {
     /// Length 0.
     #[error("covers every address; write a longer prefix")]
     Everything,
+    /// An egress address of the other family, or none.
+    #[error("is no IPv4 address, and IPv6 is not translated; write for example 198.51.100.7")]
+    NoEgress,
     /// No machine can own it.
     #[error("is or covers {what} ({range}); write unicast addresses that a machine can own")]
     NotUnicast {
@@ -53,6 +56,17 @@ pub fn instance_address(text: &str) -> Result<IpNet, AddressError> {
         Err(_) => text.parse().map_err(|_| AddressError::NoAddress)?,
     };
     strict(net)
+}
+
+/// An address for packets to leave through.
+pub fn egress_address(text: &str) -> Result<Ipv4Addr, AddressError> {
+    let address: Ipv4Addr = text.parse().map_err(|_| AddressError::NoEgress)?;
+    let net = unicast(IpNet::from(IpAddr::V4(address)))?;
+    let range = v4([240, 0, 0, 0], 4);
+    if range.contains(&net) {
+        return Err(AddressError::NotUnicast { what: "reserved addresses", range });
+    }
+    Ok(address)
 }
 
 /// An instance's address as one writes it: without the length of a single address.
@@ -171,6 +185,18 @@ mod tests {
         assert_eq!(network_prefix("10.10.0.2"), Err(AddressError::NoPrefix));
         assert_eq!(local_prefix("0.0.0.0/0"), Err(AddressError::Everything));
         assert_eq!(local_prefix("::/8"), Err(AddressError::CoversMapped));
+    }
+
+    #[test]
+    fn egress_addresses() {
+        assert_eq!(egress_address("198.51.100.7"), Ok(Ipv4Addr::new(198, 51, 100, 7)));
+        for text in ["0.0.0.0", "127.0.0.1", "169.254.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"] {
+            let refused = egress_address(text);
+            assert!(matches!(refused, Err(AddressError::NotUnicast { .. })), "{text}: {refused:?}");
+        }
+        for text in ["", "2001:db8::7", "::ffff:198.51.100.7", "198.51.100.7/32", "198.51.100"] {
+            assert_eq!(egress_address(text), Err(AddressError::NoEgress), "{text}");
+        }
     }
 
     #[test]

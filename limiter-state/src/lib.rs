@@ -11,6 +11,6 @@ pub use delta::{DeltaError, InstancesDelta, StateDelta};
 pub use pattern::{Pattern, PatternError};
 pub use rate::{Rate, RateError};
 pub use state::{
-    Access, CapacitySpec, InstanceSpec, InterfaceSpec, Mode, NetworkSpec, NodeState, OriginSpec, Policy,
-    RuleSpec, STATE_VERSION, UnknownSources, UntilSpec, ZoneSpec,
+    Access, CapacitySpec, EgressAddresses, EgressSpec, InstanceSpec, InterfaceSpec, Mode, NetworkSpec,
+    NodeState, OriginSpec, Policy, RuleSpec, STATE_VERSION, UnknownSources, UntilSpec, ZoneSpec,
 };

@@ -26,6 +26,9 @@ pub struct NodeState {
     /// Devices towards the Internet; empty: the devices of the default routes.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded::<_, _, 1_000>")]
     pub uplinks: Vec<String>,
+    /// Who brings packets for egress addresses to the node.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub egress_addresses: EgressAddresses,
     /// Instance-facing interfaces; the first match counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded::<_, _, 1_000_000>")]
     pub interfaces: Vec<InterfaceSpec>,
@@ -48,6 +51,7 @@ impl Default for NodeState {
             bypass: false,
             capacity: CapacitySpec::default(),
             uplinks: Vec::new(),
+            egress_addresses: EgressAddresses::Assign,
             interfaces: Vec::new(),
             zones: Vec::new(),
             rules: Vec::new(),
@@ -203,6 +207,9 @@ pub struct NetworkSpec {
     /// Sources inside its prefixes that are no known instance.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unknown_sources: UnknownSources,
+    /// The address that its IPv4 packets leave through.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub egress: EgressSpec,
     /// The plan that gives `up` and `down`, where one does.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub plan: Option<String>,
@@ -233,6 +240,33 @@ pub struct UntilSpec {
     /// Whether its instances reach the Internet.
     #[serde(default, skip_serializing_if = "is_default")]
     pub internet: Access,
+    /// The address that its IPv4 packets leave through.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub egress: EgressSpec,
+}
+
+/// The address that the IPv4 packets of a network leave through; IPv6 is not translated.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EgressSpec {
+    /// Their own: they are routed.
+    #[default]
+    None,
+    /// This one, which other networks leave through, too.
+    Shared(String),
+    /// This one, which is the network's alone.
+    Exclusive(String),
+}
+
+/// Who brings packets for egress addresses to the node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EgressAddresses {
+    /// The agent puts them on the uplink and announces them.
+    #[default]
+    Assign,
+    /// The operator routes them to the node.
+    Routed,
 }
 
 /// One limited machine.

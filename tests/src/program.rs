@@ -36,6 +36,8 @@ pub struct Context {
     pub gso_size: u32,
     /// Delivery time that the sender asked for, nanoseconds of the monotonic clock; 0 for none.
     pub delivery_ns: u64,
+    /// Mark that the packet has already.
+    pub mark: u32,
 }
 
 /// What one run gave.
@@ -45,6 +47,8 @@ pub struct Outcome {
     pub verdict: i32,
     /// Delivery time after the run, nanoseconds of the monotonic clock.
     pub delivery_ns: u64,
+    /// Mark after the run.
+    pub mark: u32,
 }
 
 impl Outcome {
@@ -176,17 +180,20 @@ pub fn run(
         result => result.expect("BPF_PROG_TEST_RUN"),
     };
     let delivery_ns = u64::from_ne_bytes(ctx_out[TSTAMP..TSTAMP + 8].try_into().expect("eight bytes"));
-    Some(Outcome { verdict: result.return_value.cast_signed(), delivery_ns })
+    let mark = u32::from_ne_bytes(ctx_out[MARK..MARK + 4].try_into().expect("four bytes"));
+    Some(Outcome { verdict: result.return_value.cast_signed(), delivery_ns, mark })
 }
 
 /// Size of `struct __sk_buff` and places of its fields (linux/bpf.h).
 const SK_BUFF_BYTES: usize = 192;
+const MARK: usize = 8;
 const TSTAMP: usize = 152;
 const GSO_SIZE: usize = 176;
 
 impl Context {
     fn bytes(self) -> [u8; SK_BUFF_BYTES] {
         let mut bytes = [0; SK_BUFF_BYTES];
+        bytes[MARK..MARK + 4].copy_from_slice(&self.mark.to_ne_bytes());
         bytes[TSTAMP..TSTAMP + 8].copy_from_slice(&self.delivery_ns.to_ne_bytes());
         bytes[GSO_SIZE..GSO_SIZE + 4].copy_from_slice(&self.gso_size.to_ne_bytes());
         bytes

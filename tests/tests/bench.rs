@@ -43,6 +43,19 @@ fn packet_measures_every_way() {
 }
 
 #[test]
+fn egress_puts_every_address_in_force() {
+    let report = quick("egress");
+    for row in rows(&report, "egress") {
+        for figure in ["read_ms", "set_up_ms", "unchanged_ms", "changed_ms"] {
+            assert_whole(row, figure, 0.0);
+        }
+    }
+    for row in rows(&report, "switch") {
+        assert_whole(row, "ms", 0.0);
+    }
+}
+
+#[test]
 fn forward_carries_every_packet_through_every_limit() {
     let report = quick("forward");
     let rows = rows(&report, "forward");

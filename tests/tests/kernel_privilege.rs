@@ -45,7 +45,7 @@ fn limit_is(agent: &Agent<'_>, bps: u64) -> bool {
 
 #[test]
 fn one_capability_is_enough_to_follow_every_change() {
-    const NET_ADMIN_ALONE: &str = "1000 1000 0 0 0 1";
+    const NET_ADMIN_ALONE: &str = "1000 1000 1000 0 1000 1";
     const NOTHING: &str = "0 0 0 0 0 1";
     let topology = Topology::new(&[2]);
     let agent = Agent::start(&topology.node, &state("inst*", "5Mbps"));

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 
+use super::status::gather::egress;
 use crate::clock;
 use crate::control::Record;
 use crate::dataplane::Maps;
@@ -17,10 +18,11 @@ pub async fn run(place: &Place, json: bool) -> anyhow::Result<()> {
     let source = Source::read(&place.state_file)?;
     let desired = state::in_force(place, &source.desired, clock::wall());
     let mut netlink = Netlink::open()?;
-    let observed = match Maps::open(&place.pins).context("opening the pinned maps")? {
+    let mut observed = match Maps::open(&place.pins).context("opening the pinned maps")? {
         Some(maps) => observe(&maps, None, &mut netlink).await?,
         None => observe::without_maps(sizing::sizes(&desired), &mut netlink).await?,
     };
+    observed.egress = egress(place, &desired).await?;
     let plan = plan(&desired, &observed).map_err(|error| source.explain(error.into()))?;
     let actions: Vec<String> = plan.actions.iter().map(ToString::to_string).collect();
     let origin = source.desired.origin.as_ref().filter(|_| place.is_controlled());

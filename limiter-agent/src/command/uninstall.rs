@@ -1,10 +1,14 @@
 //! `uninstall`: every trace of the limiter goes.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, IsTerminal as _};
+use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::Context as _;
 
 use crate::dataplane::{Maps, attach, object};
+use crate::egress::Gate;
+use crate::egress::table::Table;
 use crate::netlink::{Netlink, fq};
 use crate::place::Place;
 use crate::reconcile::observe;
@@ -45,6 +49,9 @@ pub async fn run(place: &Place, yes: bool) -> anyhow::Result<()> {
             netlink.apply(link.ifindex, &steps).await?;
         }
     }
+    if undo.table().is_some() {
+        remove_egress(&mut netlink).await.context("removing egress addresses")?;
+    }
     drop(maps);
     Maps::unpin(&place.pins)?;
     drop(lock);
@@ -54,6 +61,27 @@ pub async fn run(place: &Place, yes: bool) -> anyhow::Result<()> {
     if !place.is_controlled() {
         println!("The state file {} is left.", place.state_file.display());
     }
+    Ok(())
+}
+
+/// Addresses, then the table that guards them, then connections that nothing translates any more.
+async fn remove_egress(netlink: &mut Netlink) -> anyhow::Result<()> {
+    let mut devices: BTreeMap<u32, Vec<Ipv4Addr>> = BTreeMap::new();
+    for address in netlink.addresses().await?.into_iter().filter(|address| address.is_ours) {
+        if let IpAddr::V4(v4) = address.address {
+            devices.entry(address.ifindex).or_default().push(v4);
+        }
+    }
+    for (ifindex, addresses) in devices {
+        netlink.remove_addresses(ifindex, &addresses).await?;
+    }
+    let mut gate = Gate::open()?;
+    let through: Vec<Ipv4Addr> = match gate.table(Some(0)).await? {
+        Table::Ours(content) | Table::Changed(content) => content.addresses.into_iter().collect(),
+        Table::Absent | Table::Foreign => Vec::new(),
+    };
+    gate.remove()?;
+    gate.flush(Some(&through), |_| true).await?;
     Ok(())
 }
 

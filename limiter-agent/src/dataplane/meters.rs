@@ -161,7 +161,13 @@ impl MeterArray {
 }
 
 impl Limit {
-    /// Bound and flags.
+    /// The same with the number of an egress address; 0 for none.
+    #[must_use]
+    pub fn through(self, number: u32) -> Self {
+        Self { control: self.control().with_egress(number).0, ..self }
+    }
+
+    /// Bound, egress address and flags.
     pub fn control(self) -> Control {
         Control(self.control)
     }

@@ -21,6 +21,7 @@ impl Desired {
             let Some(until) = network.until.take_if(|until| until.at <= now) else { continue };
             network.limits = until.limits;
             network.internet = until.internet;
+            network.egress = until.egress;
             for instance in &mut instances[network.instances.clone()] {
                 if matches!(instance.limits.source, LimitSource::Rule(_) | LimitSource::DefaultRule(_)) {
                     let source = LimitSource::Expired(network.plan.clone());
@@ -43,10 +44,12 @@ impl Desired {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use proptest::prelude::*;
 
     use super::*;
-    use crate::desired::{Access, Rate, parse};
+    use crate::desired::{Access, Egress, Rate, parse};
 
     const STATE: &str = "version: 1
 rules: [{name: small, up: 1Mbps, down: 1Mbps}]
@@ -56,7 +59,8 @@ networks:
   plan: p-1
   up: 20Mbps
   down: 20Mbps
-  until: {at: 2026-12-01T00:00:00Z, up: 5Mbps, internet: deny}
+  egress: {exclusive: 198.51.100.7}
+  until: {at: 2026-12-01T00:00:00Z, up: 5Mbps, internet: deny, egress: {shared: 198.51.100.8}}
   default_rule: small
   instances:
   - {name: default, addresses: [10.0.0.1]}
@@ -93,6 +97,9 @@ networks:
         let after = state.at(instant("2026-12-01T00:00:00Z"));
         let gold = &after.networks[0];
         assert_eq!((bps(&gold.limits), gold.internet), ([Some(5_000_000), None], Access::Deny));
+        let addresses = [before.networks[0].egress, gold.egress];
+        let [exclusive, shared] = [7, 8].map(|last| Ipv4Addr::new(198, 51, 100, last));
+        assert_eq!(addresses, [Egress::Exclusive(exclusive), Egress::Shared(shared)]);
         let expired = LimitSource::Expired(Some("p-1".into()));
         assert_eq!(gold.limits.source, expired);
         let instances: Vec<_> =

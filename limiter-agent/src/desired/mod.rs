@@ -21,9 +21,10 @@ pub use error::{FieldPath, StateError};
 pub use file::{Change, UpdateError, bytes, checked, load, load_state, preview, update};
 pub use limiter_state::address::show as show_address;
 pub use limiter_state::{
-    Access, CapacitySpec, InstanceSpec, InterfaceSpec, Mode, NetworkSpec, NodeState, OriginSpec, Pattern,
-    PatternError, Policy, Rate, RateError, RuleSpec, STATE_VERSION, UnknownSources, UntilSpec, ZoneSpec,
+    Access, CapacitySpec, EgressAddresses, EgressSpec, InstanceSpec, InterfaceSpec, Mode, NetworkSpec,
+    NodeState, OriginSpec, Pattern, PatternError, Policy, Rate, RateError, RuleSpec, STATE_VERSION,
+    UnknownSources, UntilSpec, ZoneSpec,
 };
-pub use model::{Desired, Instance, Interface, LimitSource, Limits, Network, Rule, Until, Zone};
+pub use model::{Desired, Egress, Instance, Interface, LimitSource, Limits, Network, Rule, Until, Zone};
 pub use parse::{FILE_MAX_BYTES, origin, parse};
 pub use unfit::{Part, unfit};

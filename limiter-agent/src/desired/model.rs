@@ -1,5 +1,6 @@
 //! The checked node state: references resolved, names unique, addresses masked and disjoint.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -7,7 +8,7 @@ use jiff::Timestamp;
 
 use limiter_state::Pattern;
 use limiter_state::Rate;
-use limiter_state::{Access, Mode, OriginSpec, Policy, UnknownSources};
+use limiter_state::{Access, EgressAddresses, Mode, OriginSpec, Policy, UnknownSources};
 
 /// What a node is to enforce. Only [`super::check`] makes one, in an order that depends on nothing but
 /// the names, so that equal states give equal plans.
@@ -21,6 +22,8 @@ pub struct Desired {
     pub capacity_instances: Option<u32>,
     /// Devices towards the Internet, sorted; empty: the devices of the default routes.
     pub uplinks: Vec<String>,
+    /// Who brings packets for egress addresses to the node.
+    pub egress_addresses: EgressAddresses,
     /// Zones, sorted by name; `default` is always among them.
     pub zones: Vec<Zone>,
     /// Interfaces in the order of the file: the first match counts.
@@ -100,6 +103,8 @@ pub struct Network {
     pub observe: bool,
     /// Sources inside its prefixes that are no known instance.
     pub unknown_sources: UnknownSources,
+    /// The address that its IPv4 packets leave through.
+    pub egress: Egress,
     /// The plan that gives its limits.
     pub plan: Option<Arc<str>>,
     /// What holds when the plan's term is over.
@@ -117,6 +122,40 @@ pub struct Until {
     pub limits: Limits,
     /// Whether they reach the Internet then.
     pub internet: Access,
+    /// The address that their IPv4 packets leave through then.
+    pub egress: Egress,
+}
+
+/// The address that the IPv4 packets of a network leave through. An exclusive one is no other network's,
+/// nor in any network's prefixes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Egress {
+    /// Their own: they are routed.
+    #[default]
+    None,
+    /// One that other networks leave through, too.
+    Shared(Ipv4Addr),
+    /// One that is the network's alone.
+    Exclusive(Ipv4Addr),
+}
+
+impl Egress {
+    /// The address, where there is one.
+    pub const fn address(self) -> Option<Ipv4Addr> {
+        match self {
+            Self::None => None,
+            Self::Shared(address) | Self::Exclusive(address) => Some(address),
+        }
+    }
+
+    /// `none`, `shared` or `exclusive`.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Shared(_) => "shared",
+            Self::Exclusive(_) => "exclusive",
+        }
+    }
 }
 
 /// One limited machine.

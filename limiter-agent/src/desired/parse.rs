@@ -211,6 +211,9 @@ fn shape(field: &FieldPath) -> &'static str {
         "up" | "down" => "a rate such as 5Mbps, or leave the line out for unlimited",
         "mode" => "auto, shape or police",
         "internet" => "allow or deny",
+        "egress" => "none, {shared: ADDRESS} or {exclusive: ADDRESS}",
+        "shared" | "exclusive" => "an IPv4 address such as 198.51.100.7",
+        "egress_addresses" => "assign or routed",
         "until" => "a mapping such as {at: 2026-12-01T00:00:00Z, up: 5Mbps, down: 5Mbps}",
         "at" => "an instant such as 2026-12-01T00:00:00Z",
         "origin" => "a mapping of incarnation and revision, which the control plane gives",
@@ -315,7 +318,7 @@ mod tests {
             ),
             (
                 "upp: 5Mbps",
-                "s:5:5: networks[0].upp: unknown field; the fields here are id, name, zone, prefixes, up, down, internet, observe, unknown_sources, plan, until, default_rule, instances; did you mean \"up\"?",
+                "s:5:5: networks[0].upp: unknown field; the fields here are id, name, zone, prefixes, up, down, internet, observe, unknown_sources, egress, plan, until, default_rule, instances; did you mean \"up\"?",
             ),
             ("name: b", "s:5:5: networks[0].name: the field is given twice; write it once"),
             (

@@ -63,6 +63,7 @@ fn everything() -> NodeState {
         bypass: true,
         capacity: CapacitySpec { instances: Some(1) },
         uplinks: vec!["x".to_owned()],
+        egress_addresses: EgressAddresses::Routed,
         interfaces: vec![InterfaceSpec {
             pattern: "x".to_owned(),
             zone: name(),
@@ -84,12 +85,14 @@ fn everything() -> NodeState {
             internet: Access::Deny,
             observe: true,
             unknown_sources: UnknownSources::Budget,
+            egress: EgressSpec::Exclusive("x".to_owned()),
             plan: name(),
             until: Some(UntilSpec {
                 at: Timestamp::UNIX_EPOCH,
                 up: rate,
                 down: rate,
                 internet: Access::Deny,
+                egress: EgressSpec::Shared("x".to_owned()),
             }),
             default_rule: name(),
             instances: vec![InstanceSpec {

@@ -1,9 +1,10 @@
 //! Where in its file a state stands that is right by itself and does not fit the node.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
-use limiter_state::NodeState;
+use limiter_state::{EgressSpec, NodeState};
 
 use super::error::{FieldPath, StateError};
 use super::parse::{parse, place};
@@ -13,6 +14,8 @@ use super::parse::{parse, place};
 pub enum Part<'a> {
     /// Room for all of it.
     Capacity,
+    /// The first network that has this egress address.
+    Egress(Ipv4Addr),
     /// The interface entries together.
     Interfaces,
     /// The mode of the entry at this place.
@@ -39,6 +42,16 @@ impl Part<'_> {
                 FieldPath::root("capacity").key("instances")
             }
             Self::Capacity | Self::Whole => FieldPath::default(),
+            Self::Egress(address) => {
+                let has = |spec: &EgressSpec| {
+                    matches!(spec, EgressSpec::Shared(text) | EgressSpec::Exclusive(text)
+                        if text.parse() == Ok(address))
+                };
+                let network = state.networks.iter().position(|network| has(&network.egress));
+                network.map_or_else(FieldPath::default, |index| {
+                    FieldPath::element("networks", index).key("egress")
+                })
+            }
             Self::Interfaces => FieldPath::root("interfaces"),
             Self::Mode(index) => FieldPath::element("interfaces", index).key("mode"),
             Self::Pattern(index) => FieldPath::element("interfaces", index).key("match"),

@@ -3,14 +3,13 @@
 use std::fmt;
 use std::io;
 
-use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
 
 use super::error::NetlinkError;
 use super::wire::{Message, Request, attribute, next_message, text, u32_at};
 
 /// `NLM_F_REQUEST`.
-const REQUEST: u16 = libc::NLM_F_REQUEST as u16;
+pub(super) const REQUEST: u16 = libc::NLM_F_REQUEST as u16;
 /// Flags of a request that is acknowledged.
 pub(super) const CHANGE: u16 = REQUEST | libc::NLM_F_ACK as u16;
 /// Flags of a request that creates, and fails where the object exists.
@@ -26,6 +25,8 @@ const WITH_ATTRIBUTES: u16 = 0x200;
 const ERROR_TEXT: u16 = 1;
 /// Above the 32 KiB the kernel puts into one datagram of a listing.
 const DATAGRAM_BYTES: usize = 64 << 10;
+/// Changes of one datagram: their refusals fit the kernel's smallest usual buffer.
+const CHANGES_AT_ONCE: usize = 128;
 /// Readings of a listing that keeps changing.
 const READINGS_MAX: u32 = 8;
 
@@ -39,15 +40,89 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Opens it in the thread's network namespace.
-    pub(super) fn open() -> Result<Self, NetlinkError> {
-        let channel = connect().map_err(NetlinkError::Open)?;
+    /// Opens it for a protocol (`NETLINK_*`) in the thread's network namespace.
+    pub(super) fn open(protocol: isize) -> Result<Self, NetlinkError> {
+        let channel = connect(protocol).map_err(NetlinkError::Open)?;
         Ok(Self { channel, sequence: 0, is_unfinished: false, datagram: Vec::with_capacity(DATAGRAM_BYTES) })
     }
 
     /// Sends a change and waits until the kernel made or refused it. `what` names it in errors.
     pub(super) async fn change(&mut self, what: &str, request: Request) -> Result<(), NetlinkError> {
         self.exchange(what, request, |_| ()).await.map(drop)
+    }
+
+    /// Sends many changes in few datagrams and waits until the kernel made or refused each; what it refuses
+    /// with `ignored` (an errno) counts as made. The first other refusal is the error; what follows it may be made.
+    pub(super) async fn changes(
+        &mut self,
+        what: &str,
+        requests: impl Iterator<Item = Request>,
+        ignored: i32,
+    ) -> Result<(), NetlinkError> {
+        let mut requests = requests.peekable();
+        while requests.peek().is_some() {
+            let first = self.sequence.wrapping_add(1);
+            let mut bytes = Vec::new();
+            for place in 1..=CHANGES_AT_ONCE {
+                let Some(request) = requests.next() else { break };
+                let is_last = place == CHANGES_AT_ONCE || requests.peek().is_none();
+                self.sequence = self.sequence.wrapping_add(1);
+                // A refusal is told in any case.
+                let request = if is_last { request } else { request.unacknowledged() };
+                bytes.extend(request.numbered(self.sequence));
+            }
+            self.send(what, &bytes).await?;
+            self.made(what, first, ignored).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends a batch in one datagram, of which every message but the first and the last is acknowledged.
+    pub(super) async fn transaction(&mut self, what: &str, batch: Vec<Request>) -> Result<(), NetlinkError> {
+        let first = self.sequence.wrapping_add(2);
+        let mut bytes = Vec::new();
+        for request in batch {
+            self.sequence = self.sequence.wrapping_add(1);
+            bytes.extend(request.numbered(self.sequence));
+        }
+        self.send(what, &bytes).await?;
+        let last = self.sequence;
+        self.sequence = last.wrapping_sub(1);
+        let made = self.made(what, first, 0).await;
+        self.sequence = last;
+        made
+    }
+
+    async fn send(&mut self, what: &str, bytes: &[u8]) -> Result<(), NetlinkError> {
+        let sent = self.channel.send_to(bytes, &SocketAddr::new(0, 0)).await;
+        sent.map_err(|source| NetlinkError::Socket { request: what.to_owned(), source })?;
+        self.is_unfinished = true;
+        Ok(())
+    }
+
+    /// The answers to the changes from number `first` to the last one sent, whose own comes last.
+    async fn made(&mut self, what: &str, first: u32, ignored: i32) -> Result<(), NetlinkError> {
+        let mut result = Ok(());
+        while self.is_unfinished {
+            self.datagram.clear();
+            let received = self.channel.recv_from(&mut self.datagram).await;
+            received.map_err(|source| NetlinkError::Socket { request: what.to_owned(), source })?;
+            let mut rest = self.datagram.as_slice();
+            while let Some(message) = next_message(&mut rest) {
+                // A batch that is refused as a whole is so under the number of its beginning.
+                let is_beginning = message.sequence == first.wrapping_sub(1);
+                let is_ours = message.sequence.wrapping_sub(first) <= self.sequence.wrapping_sub(first);
+                match outcome(what, &message) {
+                    Err(error) if is_beginning => return Err(error),
+                    Err(error) if is_ours && error.errno() != Some(ignored) && result.is_ok() => {
+                        result = Err(error);
+                    }
+                    _ => {}
+                }
+                self.is_unfinished &= message.sequence != self.sequence;
+            }
+        }
+        result
     }
 
     /// Reads a listing to its end; `read` gives an item for a message, or `None` to leave it out.
@@ -79,10 +154,7 @@ impl Socket {
             let _ = self.answers(what, |_| ()).await;
         }
         self.sequence = self.sequence.wrapping_add(1);
-        let bytes = request.numbered(self.sequence);
-        let sent = self.channel.send_to(&bytes, &SocketAddr::new(0, 0)).await;
-        sent.map_err(|source| NetlinkError::Socket { request: what.to_owned(), source })?;
-        self.is_unfinished = true;
+        self.send(what, &request.numbered(self.sequence)).await?;
         self.answers(what, each).await
     }
 
@@ -124,8 +196,8 @@ impl fmt::Debug for Socket {
     }
 }
 
-fn connect() -> io::Result<TokioSocket> {
-    let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
+fn connect(protocol: isize) -> io::Result<TokioSocket> {
+    let mut socket = TokioSocket::new(protocol)?;
     let options = socket.socket_mut();
     options.bind_auto()?;
     options.set_cap_ack(true)?;

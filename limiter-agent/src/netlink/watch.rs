@@ -1,14 +1,15 @@
-//! Wakes up when devices, addresses, schedulers, filters or default routes change.
+//! Wakes up when devices, addresses, schedulers, filters, default routes or our table of nftables change.
 
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
 use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
 
 use super::error::NetlinkError;
-use super::wire::{Message, next_message};
+use super::wire::{Message, attribute, next_message, text};
+use crate::egress::table::NAME;
 
 /// Changes that come within this time of the first wake up once.
 const GATHER: Duration = Duration::from_millis(20);
@@ -22,6 +23,11 @@ const GROUPS: i32 = libc::RTMGRP_LINK
     | libc::RTMGRP_IPV6_IFADDR
     | libc::RTMGRP_IPV4_ROUTE
     | libc::RTMGRP_IPV6_ROUTE;
+/// `NFNLGRP_NFTABLES`, as a bit.
+const NFTABLES_GROUP: i32 = 1 << (7 - 1);
+/// `NFNL_SUBSYS_NFTABLES` in the upper byte of a type; the first attribute of nearly every message is a table's name.
+const NFTABLES: u16 = 10;
+const TABLE_NAME: u16 = 1;
 
 /// Notifications of the network namespace in which it was opened.
 ///
@@ -29,6 +35,9 @@ const GROUPS: i32 = libc::RTMGRP_LINK
 /// the first reading, then no change is missed. Changes that the listener makes wake it too, once.
 pub struct Watch {
     socket: TokioSocket,
+    /// None where the kernel has no nftables.
+    rules: Option<TokioSocket>,
+    rules_datagram: Vec<u8>,
     /// Something changed and nobody was told yet.
     is_pending: bool,
     datagram: Vec<u8>,
@@ -37,8 +46,16 @@ pub struct Watch {
 impl Watch {
     /// Opens it in the calling thread's network namespace; needs a tokio runtime.
     pub fn open() -> Result<Self, NetlinkError> {
-        let socket = subscribe().map_err(NetlinkError::Open)?;
-        Ok(Self { socket, is_pending: false, datagram: Vec::with_capacity(DATAGRAM_BYTES) })
+        let socket = subscribe(NETLINK_ROUTE, GROUPS).map_err(NetlinkError::Open)?;
+        let rules = subscribe(NETLINK_NETFILTER, NFTABLES_GROUP).ok();
+        let rules_datagram = Vec::with_capacity(DATAGRAM_BYTES);
+        Ok(Self {
+            socket,
+            rules,
+            rules_datagram,
+            is_pending: false,
+            datagram: Vec::with_capacity(DATAGRAM_BYTES),
+        })
     }
 
     /// Waits for a change, then 20 ms longer for those that follow it. Dropped half-way it forgets nothing.
@@ -57,8 +74,15 @@ impl Watch {
     /// Receives one notification; true where it matters.
     async fn receive(&mut self) -> Result<bool, NetlinkError> {
         self.datagram.clear();
-        match self.socket.recv_from(&mut self.datagram).await {
-            Ok(_) => Ok(matters(&self.datagram)),
+        self.rules_datagram.clear();
+        let received = tokio::select! {
+            received = self.socket.recv_from(&mut self.datagram) => received.map(|_| matters(&self.datagram)),
+            received = receive_some(self.rules.as_mut(), &mut self.rules_datagram) => {
+                received.map(|()| is_of_our_table(&self.rules_datagram))
+            }
+        };
+        match received {
+            Ok(matters) => Ok(matters),
             Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => Ok(true),
             Err(source) => Err(NetlinkError::Socket { request: "watch the devices".to_owned(), source }),
         }
@@ -71,11 +95,19 @@ impl fmt::Debug for Watch {
     }
 }
 
-fn subscribe() -> io::Result<TokioSocket> {
-    let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
+/// Waits for ever where there is no socket.
+async fn receive_some(socket: Option<&mut TokioSocket>, datagram: &mut Vec<u8>) -> io::Result<()> {
+    match socket {
+        Some(socket) => socket.recv_from(datagram).await.map(drop),
+        None => std::future::pending().await,
+    }
+}
+
+fn subscribe(protocol: isize, groups: i32) -> io::Result<TokioSocket> {
+    let mut socket = TokioSocket::new(protocol)?;
     let options = socket.socket_mut();
     options.set_rx_buf_sz(BUFFER_BYTES)?;
-    options.bind(&SocketAddr::new(0, GROUPS as u32))?;
+    options.bind(&SocketAddr::new(0, groups as u32))?;
     Ok(socket)
 }
 
@@ -89,8 +121,20 @@ fn matters(mut datagram: &[u8]) -> bool {
     matters || !datagram.is_empty()
 }
 
+/// True where one of the changes of nftables is of our table; others may change theirs all day.
+fn is_of_our_table(mut datagram: &[u8]) -> bool {
+    const FAMILY_BYTES: usize = 4;
+    let mut is_ours = false;
+    while let Some(Message { kind, body, .. }) = next_message(&mut datagram) {
+        let name = body.get(FAMILY_BYTES..).and_then(|rest| attribute(rest, TABLE_NAME)).map(text);
+        is_ours |= kind >> 8 == NFTABLES && name.as_deref() == Some(NAME);
+    }
+    is_ours
+}
+
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
     use std::time::Instant;
 
     use super::super::testing::Namespace;
@@ -131,6 +175,35 @@ mod tests {
             }
             space.ip("route add 198.51.100.0/24 via 192.0.2.2");
             assert!(!wakes(&mut watch).await, "a route that is no default route");
+        });
+    }
+
+    #[test]
+    fn a_change_of_our_table_wakes_and_one_of_others_does_not() {
+        let space = Namespace::new();
+        let nft = |words: &str| {
+            let status = Command::new("nft").args(words.split(' ')).status().expect("nft: install nftables");
+            assert!(status.success(), "{words}");
+        };
+        space.run(async |_| {
+            let mut watch = Watch::open().expect("a watch");
+            while wakes(&mut watch).await {}
+            for (words, is_ours) in [
+                ("add table inet other", false),
+                ("add chain inet other limiter", false),
+                ("add table inet limiter", true),
+                ("add chain inet limiter one", true),
+                ("add rule inet limiter one drop", true),
+                ("add set inet limiter some { type ipv4_addr; }", true),
+                ("add element inet limiter some { 192.0.2.1 }", true),
+                ("delete element inet limiter some { 192.0.2.1 }", true),
+                ("delete table inet other", false),
+                ("flush ruleset", true),
+            ] {
+                nft(words);
+                assert_eq!(wakes(&mut watch).await, is_ours, "{words}");
+                while wakes(&mut watch).await {}
+            }
         });
     }
 

@@ -29,6 +29,13 @@ impl Request {
         self
     }
 
+    /// The same without a wish to be acknowledged.
+    pub(super) fn unacknowledged(mut self) -> Self {
+        let flags = u16::from_ne_bytes([self.bytes[6], self.bytes[7]]) & !(libc::NLM_F_ACK as u16);
+        self.bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
+        self
+    }
+
     /// The message as it is sent.
     pub(super) fn numbered(mut self, sequence: u32) -> Vec<u8> {
         let length = self.bytes.len() as u32;

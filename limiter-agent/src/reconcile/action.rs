@@ -1,19 +1,34 @@
 //! The closed list of effects on a node, as data that can be printed.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use limiter_common::interface::{Interface, Zone};
 use limiter_common::key::{AddressKey, Target};
 use limiter_common::meter::Direction;
 
 use super::observed::Hooked;
+use super::switch::Flush;
 use crate::dataplane::{Limit, Prefix};
-use crate::desired::Rate;
+use crate::desired::{Egress, Rate};
+use crate::egress::table::{Change, Content};
 use crate::netlink::QdiscStep;
 
 /// One effect. What it concerns is named for the reader; the numbers are for the kernel.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
+    /// Puts egress addresses on a device and announces them.
+    AssignAddresses {
+        /// The device.
+        ifindex: u32,
+        /// Its name.
+        device: String,
+        /// The addresses.
+        addresses: Vec<Ipv4Addr>,
+        /// Devices on whose links it is announced that they are here.
+        announced_at: Vec<u32>,
+    },
     /// Puts the program at a hook, in the place of another one of ours or as a new one.
     Attach {
         /// The device.
@@ -27,6 +42,8 @@ pub enum Action {
     },
     /// Lets everything pass unmetered, or ends that.
     Bypass(bool),
+    /// Changes elements of the table of egress addresses.
+    ChangeTable(Box<Change>),
     /// Gives a free slot to an entity, with its limits.
     Claim {
         /// Identity of the entity.
@@ -47,6 +64,8 @@ pub enum Action {
         /// The program.
         hooked: Hooked,
     },
+    /// Forgets the connections that leave through another address than their network's.
+    Flush(Box<Flush>),
     /// Installs or corrects `fq` on an egress device.
     Fq {
         /// The device.
@@ -60,6 +79,8 @@ pub enum Action {
     FreeZone(u32),
     /// Changes the limits of a slot.
     Limit(SlotLimit),
+    /// Makes the table of egress addresses, or makes it anew.
+    MakeTable(Box<Content>),
     /// Sets addresses of instances.
     PutInstances(Vec<(AddressKey, Target)>),
     /// Makes a device one of ours, or changes what it is to us.
@@ -82,6 +103,15 @@ pub enum Action {
     },
     /// Frees slots that nothing leads to any more.
     Release(Vec<u32>),
+    /// Takes egress addresses off a device.
+    RemoveAddresses {
+        /// The device.
+        ifindex: u32,
+        /// Its name.
+        device: String,
+        /// The addresses.
+        addresses: Vec<Ipv4Addr>,
+    },
     /// Removes addresses of instances.
     RemoveInstances(Vec<AddressKey>),
     /// Makes a device nobody's.
@@ -93,6 +123,15 @@ pub enum Action {
     },
     /// Removes prefixes.
     RemovePrefixes(Vec<Prefix>),
+    /// Removes the table of egress addresses.
+    RemoveTable,
+    /// Changes the address that a network leaves through, in the word that holds its limit.
+    Switch {
+        /// Its limit, with the number of the address.
+        limit: SlotLimit,
+        /// The address.
+        egress: Egress,
+    },
 }
 
 /// The limits of a slot.
@@ -119,6 +158,9 @@ impl fmt::Display for SlotLimit {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AssignAddresses { device, addresses, .. } => {
+                write!(f, "put {} on {device}", listed(addresses.iter()))
+            }
             Self::Attach { device, direction, replaces: None, .. } => {
                 write!(f, "attach {} to {device}", direction.name())
             }
@@ -132,16 +174,36 @@ impl fmt::Display for Action {
             }
             Self::Bypass(true) => f.write_str("bypass on: everything passes unmetered"),
             Self::Bypass(false) => f.write_str("bypass off: limits hold again"),
+            Self::ChangeTable(change) => {
+                let put = change.added.values().chain(&change.guarded);
+                let removed = change.removed.values().chain(&change.unguarded);
+                let parts = [("add", listed(put)), ("remove", listed(removed))];
+                let parts = parts.into_iter().filter(|(_, list)| !list.is_empty());
+                let mut parts: Vec<String> = parts.map(|(verb, list)| format!("{verb} {list}")).collect();
+                parts.extend(change.around.is_some().then(|| "set what is dropped over IPv6".to_owned()));
+                write!(f, "table of egress addresses: {}", parts.join(", "))
+            }
             Self::Claim { limit, .. } => write!(f, "meter {limit}"),
             Self::Detach { device, direction, hooked, .. } => {
                 write!(f, "detach program {} from {} of {device}", hooked.program, direction.name())
             }
+            Self::Flush(flush) => match flush.through.as_deref() {
+                None => f.write_str("forget connections that leave through a wrong address"),
+                Some(through) => write!(
+                    f,
+                    "forget connections that leave through {} and no longer may",
+                    listed(through.iter())
+                ),
+            },
             Self::Fq { device, steps, .. } => {
                 let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
                 write!(f, "shape on {device}: {}", steps.join("; "))
             }
             Self::FreeZone(number) => write!(f, "free zone number {number}"),
             Self::Limit(limit) => write!(f, "limit {limit}"),
+            Self::MakeTable(content) => {
+                write!(f, "make the table of egress addresses: {}", listed(content.egress.values()))
+            }
             Self::PutInstances(entries) => {
                 write!(f, "set {}", count(entries.len(), "instance address", "instance addresses"))
             }
@@ -149,13 +211,31 @@ impl fmt::Display for Action {
             Self::PutPrefixes(entries) => write!(f, "set {}", count(entries.len(), "prefix", "prefixes")),
             Self::PutZone { name, .. } => write!(f, "set zone {name}"),
             Self::Release(slots) => write!(f, "free {}", count(slots.len(), "slot", "slots")),
+            Self::RemoveAddresses { device, addresses, .. } => {
+                write!(f, "take {} off {device}", listed(addresses.iter()))
+            }
             Self::RemoveInstances(keys) => {
                 write!(f, "remove {}", count(keys.len(), "instance address", "instance addresses"))
             }
             Self::RemoveInterface { device, .. } => write!(f, "leave interface {device}"),
             Self::RemovePrefixes(keys) => write!(f, "remove {}", count(keys.len(), "prefix", "prefixes")),
+            Self::RemoveTable => f.write_str("remove the table of egress addresses"),
+            Self::Switch { limit, egress } => match egress.address() {
+                Some(address) => write!(f, "{} leaves through {address}", limit.name),
+                None => write!(f, "{} is routed as it is", limit.name),
+            },
         }
     }
+}
+
+/// Few addresses by themselves, many by their count; each once.
+fn listed<'a>(addresses: impl Iterator<Item = &'a Ipv4Addr>) -> String {
+    const SHOWN_MAX: usize = 4;
+    let addresses: BTreeSet<&Ipv4Addr> = addresses.collect();
+    if addresses.len() > SHOWN_MAX {
+        return count(addresses.len(), "address", "addresses");
+    }
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn count(number: usize, one: &str, many: &str) -> String {

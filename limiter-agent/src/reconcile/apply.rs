@@ -1,5 +1,9 @@
 //! Carries actions out. The first error ends the round; the next one begins with what is there then.
 
+use std::time::{Duration, Instant};
+
+use limiter_common::cost::TICKS_PER_NS;
+use limiter_common::gcra;
 use limiter_common::interface::Zone;
 use limiter_common::meter::Direction;
 use limiter_common::node::Node as NodeSwitches;
@@ -8,8 +12,10 @@ use super::Node;
 use super::action::{Action, SlotLimit};
 use super::error::ReconcileError;
 use super::observed::{Hooked, INGRESS, Observed};
+use super::switch::Flush;
 use crate::clock::monotonic_ns;
 use crate::dataplane::{attach, meters, object};
+use crate::egress::DRAIN_MAX;
 use crate::netlink::fq;
 
 /// Carries out `actions`, planned from `observed`, in order.
@@ -19,6 +25,9 @@ pub(super) async fn apply(
     actions: &[Action],
 ) -> Result<(), ReconcileError> {
     note(node, observed, actions)?;
+    if actions.iter().any(|action| matches!(action, Action::Flush(_))) {
+        node.gate.doubt_connections();
+    }
     for action in actions {
         match one(node, action, monotonic_ns()).await {
             // The device went away since it was observed; its deletion wakes the next round.
@@ -47,12 +56,19 @@ fn note(node: &mut Node, observed: &Observed, actions: &[Action]) -> Result<(), 
 async fn one(node: &mut Node, action: &Action, now_ns: u64) -> Result<(), ReconcileError> {
     let maps = &node.maps;
     match action {
+        Action::AssignAddresses { ifindex, addresses, announced_at, .. } => {
+            node.netlink.add_addresses(*ifindex, addresses).await?;
+            for &device in announced_at {
+                node.gate.announce(device, addresses);
+            }
+        }
         Action::Attach { ifindex, direction, replaces, .. } => {
             attach_one(node, *ifindex, *direction, *replaces).await?;
         }
         Action::Bypass(on) => {
             maps.put_node(NodeSwitches { flags: if *on { NodeSwitches::BYPASS } else { 0 } })?;
         }
+        Action::ChangeTable(change) => node.gate.change(change).await?,
         Action::Claim { entity, kind, limit } => {
             maps.meters().claim(limit.slot, *entity, *kind);
             set_limits(node, limit, now_ns);
@@ -60,9 +76,15 @@ async fn one(node: &mut Node, action: &Action, now_ns: u64) -> Result<(), Reconc
         Action::Detach { ifindex, direction, hooked, .. } => {
             detach_one(node, *ifindex, *direction, *hooked).await?;
         }
+        Action::Flush(flush) => self::flush(node, flush).await?,
         Action::Fq { ifindex, steps, .. } => node.netlink.apply(*ifindex, steps).await?,
         Action::FreeZone(number) => maps.put_zone(*number, Zone::default())?,
-        Action::Limit(limit) => set_limits(node, limit, now_ns),
+        Action::Limit(limit) | Action::Switch { limit, .. } => set_limits(node, limit, now_ns),
+        Action::MakeTable(content) => {
+            node.undo.note_table(Some(node.undo.table().unwrap_or_default()))?;
+            let made = node.gate.make(content).await?;
+            node.undo.note_table(Some(made))?;
+        }
         Action::PutInstances(entries) => maps.put_instances(entries)?,
         Action::PutInterface { interface, .. } => maps.interfaces().put(*interface)?,
         Action::PutPrefixes(entries) => maps.put_networks(entries)?,
@@ -73,9 +95,41 @@ async fn one(node: &mut Node, action: &Action, now_ns: u64) -> Result<(), Reconc
                 maps.meters().release(*slot);
             }
         }
+        Action::RemoveAddresses { ifindex, addresses, .. } => {
+            node.netlink.remove_addresses(*ifindex, addresses).await?;
+        }
         Action::RemoveInstances(keys) => maps.remove_instances(keys)?,
         Action::RemoveInterface { ifindex, .. } => maps.interfaces().remove(*ifindex),
         Action::RemovePrefixes(prefixes) => maps.remove_networks(prefixes)?,
+        Action::RemoveTable => {
+            node.gate.remove()?;
+            node.undo.note_table(None)?;
+        }
+    }
+    Ok(())
+}
+
+/// Forgets connections when no packet is under way that was marked before, and waits until those have left that
+/// are queued with the address they had.
+async fn flush(node: &mut Node, flush: &Flush) -> Result<(), ReconcileError> {
+    meters::grace_period();
+    let now_ns = monotonic_ns();
+    let meters = node.maps.meters();
+    let queued = flush.queues.iter().map(|&slot| {
+        let next_free = meters.read(slot, Direction::Up).next_free_ticks;
+        gcra::lead(next_free, now_ns.wrapping_mul(TICKS_PER_NS)).div_ceil(TICKS_PER_NS)
+    });
+    let drained = Instant::now() + Duration::from_nanos(queued.max().unwrap_or(0)).min(DRAIN_MAX);
+    let forgotten = node
+        .gate
+        .flush(flush.through.as_deref(), |connection| {
+            flush.wrong.is_wrong(connection.source, connection.destination, connection.leaves_through)
+        })
+        .await?;
+    // A queued packet belongs to a connection.
+    if forgotten > 0 {
+        tracing::info!(forgotten, "connections through another address are forgotten");
+        tokio::time::sleep_until(drained.into()).await;
     }
     Ok(())
 }

@@ -1,7 +1,13 @@
 //! Why a state cannot be put in force on this node, and what failed while it was.
 
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
 use crate::dataplane::DataPlaneError;
 use crate::desired::{Part, StateError};
+use crate::egress::EgressError;
+use crate::egress::table::NAME;
 use crate::netlink::NetlinkError;
 
 /// The desired state does not fit this node. Nothing of it was applied.
@@ -26,6 +32,39 @@ pub enum PlanError {
     /// A pattern matches both sides of what is one path.
     #[error("{0}")]
     DoubleCharge(String),
+    /// An egress address is a device's own already.
+    #[error(
+        "{address} is an address of {device}, put there by somebody else; write one that is free, or take it off \
+         there (ip address del)"
+    )]
+    EgressHeld {
+        /// The address.
+        address: Ipv4Addr,
+        /// The device.
+        device: String,
+    },
+    /// An egress address names a whole subnet.
+    #[error("{address} is the broadcast or network address of {net} on {device}; write another one")]
+    EgressBroadcast {
+        /// The address.
+        address: Ipv4Addr,
+        /// The subnet.
+        net: Ipv4Net,
+        /// The device.
+        device: String,
+    },
+    /// There is no device to put egress addresses on.
+    #[error(
+        "there is no uplink to put {0} on: no default route; name one in `uplinks`, or write \
+         `egress_addresses: routed` where you route them here"
+    )]
+    EgressNowhere(Ipv4Addr),
+    /// Somebody else has a table of our name.
+    #[error(
+        "nftables has a table inet {NAME} that this agent did not make; rename or delete it (nft delete table \
+         inet {NAME})"
+    )]
+    ForeignTable,
     /// A map has no room for the state.
     #[error(
         "the state needs room for {needed} {what}, the maps have it for {capacity}; restart the agent, which makes \
@@ -66,8 +105,11 @@ impl PlanError {
     pub fn part(&self) -> Part<'_> {
         match self {
             Self::CannotShape { entry } => Part::Mode(*entry),
-            Self::Collision { .. } => Part::Whole,
+            Self::Collision { .. } | Self::ForeignTable => Part::Whole,
             Self::DoubleCharge(_) => Part::Interfaces,
+            Self::EgressHeld { address, .. }
+            | Self::EgressBroadcast { address, .. }
+            | Self::EgressNowhere(address) => Part::Egress(*address),
             Self::Full { .. } => Part::Capacity,
             Self::NoUplink { name, .. } => Part::Uplink(name),
             Self::UplinkMatched { entry, .. } => Part::Pattern(*entry),
@@ -81,6 +123,9 @@ pub enum ReconcileError {
     /// Between agent and maps or programs.
     #[error(transparent)]
     DataPlane(#[from] DataPlaneError),
+    /// Between agent and nftables or connections.
+    #[error(transparent)]
+    Egress(#[from] EgressError),
     /// Between agent and devices.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),

@@ -4,6 +4,7 @@ pub mod action;
 mod apply;
 pub mod bound;
 pub mod cover;
+pub mod egress;
 pub mod entity;
 pub mod error;
 pub mod fq;
@@ -14,6 +15,9 @@ pub mod observe;
 pub mod observed;
 pub mod plan;
 pub mod slots;
+pub mod switch;
+#[cfg(test)]
+mod switch_tests;
 #[cfg(test)]
 mod tests;
 pub mod undo;
@@ -21,6 +25,7 @@ pub mod wanted;
 
 use crate::dataplane::{Maps, Programs};
 use crate::desired::Desired;
+use crate::egress::Gate;
 use crate::netlink::Netlink;
 use error::ReconcileError;
 use plan::Plan;
@@ -34,6 +39,8 @@ pub struct Node {
     pub programs: Programs,
     /// The devices.
     pub netlink: Netlink,
+    /// Egress addresses.
+    pub gate: Gate,
     /// What uninstall gives back.
     pub undo: Undo,
     /// Actions carried out so far.
@@ -54,7 +61,8 @@ const LOGGED_MAX: usize = 20;
 pub async fn reconcile(node: &mut Node, desired: &Desired) -> Result<Plan, ReconcileError> {
     let mut round = 0;
     loop {
-        let observed = observe::observe(&node.maps, Some(&node.programs), &mut node.netlink).await?;
+        let mut observed = observe::observe(&node.maps, Some(&node.programs), &mut node.netlink).await?;
+        observed.egress = observe::egress(desired, &mut node.gate, &node.undo).await?;
         let plan = plan::plan(desired, &observed)?;
         round += 1;
         if plan.actions.is_empty() || round == ROUNDS_MAX {

@@ -6,9 +6,12 @@ use limiter_common::interface::Zone;
 use limiter_common::meter::{Direction, Owner};
 
 use super::error::ReconcileError;
-use super::observed::{Hooked, Kernel, Observed};
+use super::observed::{Hooked, Kernel, Observed, ObservedEgress};
+use super::undo::Undo;
 use crate::dataplane::attach::{self, Loaded};
 use crate::dataplane::{DataPlaneError, Maps, Programs, Sizes};
+use crate::desired::{Desired, Egress};
+use crate::egress::{EgressError, Gate};
 use crate::netlink::{Link, Netlink};
 
 /// Reads everything a plan depends on.
@@ -50,6 +53,20 @@ pub async fn devices(loaded: &[Loaded], netlink: &mut Netlink) -> Result<Observe
         kernel_has_fq: netlink.has_fq().await?,
         ..Observed::default()
     })
+}
+
+/// What the node has of egress addresses, where the state has any or the agent made a table for some.
+pub async fn egress(
+    desired: &Desired,
+    gate: &mut Gate,
+    undo: &Undo,
+) -> Result<Option<ObservedEgress>, EgressError> {
+    let is_wanted = desired.networks.iter().any(|network| network.egress != Egress::None);
+    if !is_wanted && undo.table().is_none() {
+        return Ok(None);
+    }
+    let table = gate.table(undo.table()).await?;
+    Ok(Some(ObservedEgress { table, are_connections_doubted: !gate.are_connections_checked() }))
 }
 
 fn kernel(maps: &Maps) -> Result<Kernel, DataPlaneError> {

@@ -8,6 +8,7 @@ use limiter_common::meter::{Direction, Owner};
 use limiter_common::node::Node;
 
 use crate::dataplane::{Limit, Prefix, Sizes};
+use crate::egress::table::Table;
 use crate::netlink::{Address, Link, Qdisc};
 
 /// Everything the plan depends on beside the desired state.
@@ -30,6 +31,17 @@ pub struct Observed {
     pub programs: Option<[u32; 2]>,
     /// The kernel has the scheduler fq.
     pub kernel_has_fq: bool,
+    /// Egress addresses; none where the state has none and the agent made no table for them.
+    pub egress: Option<ObservedEgress>,
+}
+
+/// What the node has of egress addresses beside the addresses of its devices.
+#[derive(Clone, Debug, Default)]
+pub struct ObservedEgress {
+    /// The table of nftables.
+    pub table: Table,
+    /// Connections may leave through another address than their network's: nobody flushed them since.
+    pub are_connections_doubted: bool,
 }
 
 /// A program of ours at a hook.

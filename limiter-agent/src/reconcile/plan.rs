@@ -8,10 +8,12 @@ use limiter_common::meter::Direction;
 use limiter_common::node::Node;
 
 use super::action::{Action, SlotLimit};
+use super::egress;
 use super::entity::Entity;
 use super::error::PlanError;
 use super::fq;
 use super::observed::Observed;
+use super::switch;
 use super::wanted::{self, Wanted};
 use crate::dataplane::Sizes;
 use crate::desired::{Desired, Rate};
@@ -30,8 +32,9 @@ pub struct Plan {
 /// Plans the way from `observed` to `desired`.
 ///
 /// What is added comes before what is taken away, and limits come before the addresses that lead to
-/// them: at no moment does a packet of a known instance find no meter or one without its limit. A
-/// slot is released last, when nothing leads to it.
+/// them: at no moment does a packet of a known instance find no meter or one without its limit. Where the
+/// egress address of a network changes, the lower limit of before and after holds until its connections are
+/// flushed. A slot is released last, when nothing leads to it.
 ///
 /// # Errors
 /// A state that does not fit the node or the maps; nothing of it may be applied then.
@@ -48,8 +51,14 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Result<Plan, PlanError> {
     if wanted.node != kernel.node {
         actions.push(Action::Bypass(wanted.node.flags & Node::BYPASS != 0));
     }
+    // First, since it may be refused: nothing is half-applied then.
+    actions.extend(egress::opened(observed, &wanted.egress));
+    let doubt = switch::doubt(observed, &wanted, &put_prefixes, &put_instances);
+    let limits = switch::limits(desired, observed, &wanted, doubt);
+    let flush = switch::flush(desired, observed, &wanted, &limits, doubt);
     actions.extend(claims(desired, &wanted));
-    actions.extend(changed_limits(desired, observed, &wanted));
+    actions.extend(limits.before);
+    actions.extend(limits.switched);
     actions.extend(zones(desired, observed, &wanted));
     actions.extend((!put_prefixes.is_empty()).then_some(Action::PutPrefixes(put_prefixes)));
     actions.extend((!put_instances.is_empty()).then_some(Action::PutInstances(put_instances)));
@@ -58,6 +67,9 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Result<Plan, PlanError> {
     actions.extend(left(observed, &wanted));
     actions.extend((!removed_instances.is_empty()).then_some(Action::RemoveInstances(removed_instances)));
     actions.extend((!removed_prefixes.is_empty()).then_some(Action::RemovePrefixes(removed_prefixes)));
+    actions.extend(flush.map(|flush| Action::Flush(Box::new(flush))));
+    actions.extend(limits.after);
+    actions.extend(egress::closed(observed, &wanted.egress));
     actions.extend(freed_zones(observed, &wanted));
     let releases = &wanted.assignment.releases;
     actions.extend((!releases.is_empty()).then(|| Action::Release(releases.clone())));
@@ -107,17 +119,7 @@ fn claims(desired: &Desired, wanted: &Wanted) -> impl Iterator<Item = Action> {
     })
 }
 
-/// Limits of slots that have their owner already.
-fn changed_limits(desired: &Desired, observed: &Observed, wanted: &Wanted) -> Vec<Action> {
-    let claims = &wanted.assignment.claims;
-    let changed = wanted.assignment.slots.iter().enumerate().filter(|(place, slot)| {
-        let slot = **slot as usize;
-        observed.kernel.limits.get(slot) != wanted.limits.get(slot) && claims.binary_search(place).is_err()
-    });
-    changed.map(|(place, _)| Action::Limit(slot_limit(desired, wanted, place))).collect()
-}
-
-fn slot_limit(desired: &Desired, wanted: &Wanted, place: usize) -> SlotLimit {
+pub(super) fn slot_limit(desired: &Desired, wanted: &Wanted, place: usize) -> SlotLimit {
     let (slot, (entity, _)) = (wanted.assignment.slots[place], wanted.entities[place]);
     SlotLimit {
         slot,

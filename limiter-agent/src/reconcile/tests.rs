@@ -14,13 +14,14 @@ use super::observed::{Hooked, Kernel, Observed};
 use super::plan::{Plan, plan};
 use crate::dataplane::Sizes;
 use crate::desired::{Desired, parse};
-use crate::netlink::Link;
+use crate::egress::table::Table;
+use crate::netlink::{Address, Link};
 
 const PROGRAMS: [u32; 2] = [71, 72];
 const SIZES: Sizes = Sizes { slots: 64, addresses: 64, prefixes: 64, zones: 8 };
 
 /// A node with two devices and nothing of ours.
-fn bare() -> Observed {
+pub(super) fn bare() -> Observed {
     let link = |ifindex| Link {
         ifindex,
         name: format!("inst{ifindex}"),
@@ -44,16 +45,28 @@ fn bare() -> Observed {
 }
 
 /// What `apply` does to the node, on the model of it.
-fn carry_out(node: &mut Observed, action: &Action) {
+pub(super) fn carry_out(node: &mut Observed, action: &Action) {
     let kernel = &mut node.kernel;
     let mut set_limits = |limit: &SlotLimit| kernel.limits[limit.slot as usize] = limit.limits;
     match action {
+        Action::AssignAddresses { ifindex, addresses, .. } => {
+            node.addresses.extend(addresses.iter().map(|&address| Address {
+                ifindex: *ifindex,
+                address: address.into(),
+                prefix_length: 32,
+                is_ours: true,
+            }));
+        }
         Action::Attach { ifindex, direction, replaces, .. } => {
             let hooks = node.hooks.entry((*ifindex, *direction)).or_default();
             hooks.retain(|hooked| Some(*hooked) != *replaces);
             hooks.push(Hooked { program: PROGRAMS[*direction as usize], tcx: true, current: true });
         }
         Action::Bypass(on) => kernel.node.flags = if *on { Node::BYPASS } else { 0 },
+        Action::ChangeTable(change) => match node.egress.as_mut().map(|egress| &mut egress.table) {
+            Some(Table::Ours(content)) => content.apply(change),
+            table => panic!("elements of {table:?} are changed"),
+        },
         Action::Claim { entity, kind, limit } => {
             set_limits(limit);
             let owner = &mut kernel.owners[limit.slot as usize];
@@ -64,9 +77,17 @@ fn carry_out(node: &mut Observed, action: &Action) {
             let hooks = node.hooks.get_mut(&(*ifindex, *direction)).expect("a hook");
             hooks.retain(|other| other != hooked);
         }
+        Action::Flush(_) => {
+            if let Some(egress) = &mut node.egress {
+                egress.are_connections_doubted = false;
+            }
+        }
         Action::Fq { .. } => panic!("the kernel has no fq"),
         Action::FreeZone(number) => kernel.zones[*number as usize] = Zone::default(),
-        Action::Limit(limit) => set_limits(limit),
+        Action::Limit(limit) | Action::Switch { limit, .. } => set_limits(limit),
+        Action::MakeTable(content) => {
+            node.egress.get_or_insert_default().table = Table::Ours((**content).clone());
+        }
         Action::PutInstances(entries) => kernel.instances.extend(entries.iter().copied()),
         Action::PutInterface { interface, .. } => {
             kernel.interfaces.insert(interface.ifindex, *interface);
@@ -74,11 +95,18 @@ fn carry_out(node: &mut Observed, action: &Action) {
         Action::PutPrefixes(entries) => kernel.prefixes.extend(entries.iter().copied()),
         Action::PutZone { number, zone, .. } => kernel.zones[*number as usize] = **zone,
         Action::Release(slots) => slots.iter().for_each(|&slot| kernel.owners[slot as usize].entity = 0),
+        Action::RemoveAddresses { ifindex, addresses, .. } => {
+            let is_removed = |address: &Address| {
+                address.ifindex == *ifindex && addresses.iter().any(|removed| address.address == *removed)
+            };
+            node.addresses.retain(|address| !is_removed(address));
+        }
         Action::RemoveInstances(keys) => kernel.instances.retain(|key, _| !keys.contains(key)),
         Action::RemoveInterface { ifindex, .. } => {
             kernel.interfaces.remove(ifindex);
         }
         Action::RemovePrefixes(keys) => kernel.prefixes.retain(|key, _| !keys.contains(key)),
+        Action::RemoveTable => node.egress = None,
     }
     node.hooks.retain(|_, hooks| !hooks.is_empty());
 }

@@ -21,6 +21,9 @@ pub struct Undo {
 struct Record {
     schedulers: BTreeMap<u32, Saved>,
     clsact_ifindices: BTreeSet<u32>,
+    /// What recognises our table of nftables; 0 while it is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    table: Option<u64>,
 }
 
 impl Undo {
@@ -43,6 +46,17 @@ impl Undo {
     /// Devices on which the agent made clsact.
     pub fn clsact(&self) -> impl Iterator<Item = u32> {
         self.record.clsact_ifindices.iter().copied()
+    }
+
+    /// What recognises the table of nftables that the agent made, where it made one.
+    pub fn table(&self) -> Option<u64> {
+        self.record.table
+    }
+
+    /// Notes that the agent makes, made or removed its table.
+    pub fn note_table(&mut self, table: Option<u64>) -> io::Result<()> {
+        self.record.table = table;
+        self.write()
     }
 
     /// Notes what devices had, and devices on which clsact is about to be made; a later note about the

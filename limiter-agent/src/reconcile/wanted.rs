@@ -11,6 +11,7 @@ use limiter_common::node::Node;
 
 use super::bound::limit;
 use super::cover;
+use super::egress::{self, WantedEgress};
 use super::entity::{self, Entity};
 use super::error::PlanError;
 use super::mode::{self, Modes};
@@ -40,6 +41,8 @@ pub struct Wanted {
     pub interfaces: BTreeMap<u32, Interface>,
     /// What is in force in each zone, and why.
     pub modes: Modes,
+    /// Egress addresses.
+    pub egress: WantedEgress,
 }
 
 impl Wanted {
@@ -50,6 +53,7 @@ impl Wanted {
         let assignment = assign(desired, &entities, &observed.kernel.owners)?;
         let matched = super::interfaces::matched(desired, observed)?;
         let modes = mode::in_force(desired, observed, &matched);
+        let egress = egress::wanted(desired, observed, &assignment)?;
         let place = Places { desired, zone_numbers: &zone_numbers, slots: &assignment.slots };
 
         let mut prefixes = place.network_prefixes();
@@ -79,13 +83,14 @@ impl Wanted {
         Ok(Self {
             node: Node { flags: if desired.bypass { Node::BYPASS } else { 0 } },
             zones,
-            limits: place.limits(&entities, &modes),
+            limits: place.limits(&entities, &modes, &egress),
             entities,
             assignment,
             instances,
             prefixes,
             interfaces,
             modes,
+            egress,
         })
     }
 }
@@ -225,7 +230,8 @@ impl Places<'_> {
             local.extend(zone.local_prefixes.iter().map(|&net| (number, net)));
             let here = observed.addresses.iter().filter(|address| {
                 let zone = matched.get(&address.ifindex).map(|&entry| self.desired.interfaces[entry].zone);
-                zone.is_none_or(|zone| zone == index)
+                // Nothing of the node answers at an egress address.
+                !address.is_ours && zone.is_none_or(|zone| zone == index)
             });
             local.extend(
                 here.filter(|address| is_ordinary(address.address))
@@ -260,7 +266,7 @@ impl Places<'_> {
             .collect()
     }
 
-    fn limits(&self, entities: &[(Entity, u64)], modes: &Modes) -> Vec<[Limit; 2]> {
+    fn limits(&self, entities: &[(Entity, u64)], modes: &Modes, egress: &WantedEgress) -> Vec<[Limit; 2]> {
         let both = |zone: usize, limits: &Limits, flags: u64| {
             let rates = [(Direction::Up, limits.up), (Direction::Down, limits.down)];
             rates.map(|(direction, rate)| {
@@ -272,7 +278,9 @@ impl Places<'_> {
             Entity::Network(index) => {
                 let network = &self.desired.networks[index];
                 let offline = flag(network.internet == Access::Deny, Control::OFFLINE);
-                both(network.zone, &network.limits, offline | flag(network.observe, Control::OBSERVE))
+                let flags = offline | flag(network.observe, Control::OBSERVE);
+                let [up, down] = both(network.zone, &network.limits, flags);
+                [up.through(egress.number(network.egress)), down]
             }
             Entity::Instance(index) => {
                 let instance = &self.desired.instances[index];

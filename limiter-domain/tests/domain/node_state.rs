@@ -7,7 +7,7 @@ use limiter_domain::{
     Duration, Instance, Network, NetworkKind, NetworkStatus, Node, NodeInterface, Plan, PlanId, Rule,
     Settings,
 };
-use limiter_state::{Access, NetworkSpec, NodeState, OriginSpec, UntilSpec};
+use limiter_state::{Access, EgressSpec, NetworkSpec, NodeState, OriginSpec, UntilSpec};
 
 use crate::fixture::{
     MADE, at, in_use, instance, mbps, network, node, pay_as_you_go, rule, start, subscription,
@@ -39,11 +39,17 @@ fn premium_basic_offline() {
     assert_eq!((told.up, told.down, told.internet), (Some(mbps(10)), Some(mbps(10)), Access::Allow));
     assert_eq!(told.plan, Some(plan.id.to_string()));
     let (at, basic) = (at("2026-12-24T00:00:00Z"), Some(mbps(5)));
-    assert_eq!(told.until, Some(UntilSpec { at, up: basic, down: basic, internet: Access::Allow }));
+    assert_eq!(
+        told.until,
+        Some(UntilSpec { at, up: basic, down: basic, internet: Access::Allow, egress: EgressSpec::None })
+    );
 
     let vpc = Network { kind: NetworkKind::Vpc, ..network(1) };
     let told = state(std::slice::from_ref(&vpc), std::slice::from_ref(&plan), &[], &[]);
-    assert_eq!(only(&told).until, Some(UntilSpec { at, up: None, down: None, internet: Access::Deny }));
+    assert_eq!(
+        only(&told).until,
+        Some(UntilSpec { at, up: None, down: None, internet: Access::Deny, egress: EgressSpec::None })
+    );
     let told = state(&[vpc], &[], &[], &[]);
     assert_eq!((only(&told).up, only(&told).internet, &only(&told).until), (None, Access::Deny, &None));
 

@@ -1,6 +1,7 @@
 //! `doctor`: what the node has, what is missing, what leads around the limiter, and the remedy.
 
 mod devices;
+mod egress;
 mod node;
 
 use std::process::ExitCode;
@@ -88,7 +89,9 @@ async fn look(place: &Place, state: &Desired) -> anyhow::Result<Vec<Finding>> {
         Some(maps) => observe(&maps, None, &mut netlink).await?,
         None => observe::without_maps(sizing::sizes(state), &mut netlink).await?,
     };
-    devices::findings(state, &observed, &mut netlink).await
+    let mut findings = devices::findings(state, &observed, &mut netlink).await?;
+    findings.extend(egress::findings(state, &observed));
+    Ok(findings)
 }
 
 /// The findings, what is worst last, where the eye is; each remedy under its finding.

@@ -11,13 +11,14 @@ use limiter_common::node::Node;
 
 use super::gather::{Readings, View};
 use super::model::{
-    ControlStatus, DirectionStatus, EntityStatus, FqStatus, InterfaceStatus, LimitedBy, NetworkStatus,
-    ReasonStatus, Status, UnknownOwner, UplinkStatus, ZoneStatus,
+    ControlStatus, DirectionStatus, EgressStatus, EntityStatus, FqStatus, InterfaceStatus, LimitedBy,
+    NetworkStatus, ReasonStatus, Status, UnknownOwner, UplinkStatus, ZoneStatus,
 };
 use crate::command::show;
 use crate::control::Record;
 use crate::dataplane::Limit;
 use crate::desired::{Desired, Instance, Limits, Network};
+use crate::egress::table::Table;
 use crate::netlink::{Link, Qdisc};
 use crate::reading::rate_bps;
 use crate::reconcile::interfaces::uplinks;
@@ -93,7 +94,23 @@ impl<'a> Builder<'a> {
             held_by_network(&mut instance.up, entity.up.as_ref());
             held_by_network(&mut instance.down, entity.down.as_ref());
         }
-        NetworkStatus { zone: desired.zones[network.zone].name.clone(), entity, instances }
+        let egress = self.egress(network, slot);
+        NetworkStatus { zone: desired.zones[network.zone].name.clone(), entity, egress, instances }
+    }
+
+    fn egress(&self, network: &Network, slot: Option<u32>) -> Option<EgressStatus> {
+        let (kind, address) = (network.egress.kind(), network.egress.address()?);
+        let kernel = &self.view.observed.kernel;
+        let limits = slot.and_then(|slot| kernel.limits.get(slot as usize));
+        let number = limits.map_or(0, |limits| limits[Direction::Up as usize].control().egress());
+        let not_in_force = match self.view.observed.egress.as_ref().map(|egress| &egress.table) {
+            Some(Table::Ours(content)) if content.egress.get(&number) == Some(&address) => None,
+            Some(Table::Ours(_)) => Some("its packets are marked for another address, or for none"),
+            Some(Table::Changed(_)) => Some("somebody changed the table inet limiter of nftables"),
+            Some(Table::Absent | Table::Foreign) => Some("nftables has no table inet limiter of the agent"),
+            None => Some("nftables cannot be asked"),
+        };
+        Some(EgressStatus { kind, address, not_in_force })
     }
 
     fn instance(&self, network: &Network, instance: &Instance) -> EntityStatus {

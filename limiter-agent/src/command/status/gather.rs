@@ -12,11 +12,13 @@ use crate::clock;
 use crate::control::Record;
 use crate::dataplane::{Maps, attach};
 use crate::desired::{self, Desired};
+use crate::egress::Gate;
 use crate::netlink::Netlink;
 use crate::place::Place;
 use crate::reading::Owners;
-use crate::reconcile::observe::observe;
-use crate::reconcile::observed::Observed;
+use crate::reconcile::observe::{self, observe};
+use crate::reconcile::observed::{Observed, ObservedEgress};
+use crate::reconcile::undo::Undo;
 use crate::reconcile::wanted::Wanted;
 use crate::state;
 
@@ -67,7 +69,11 @@ impl View {
         if let Ok(what) = std::fs::read_to_string(place.refused()) {
             problems.push(what.trim().to_owned());
         }
-        let observed = observe(&maps, None, &mut Netlink::open()?).await?;
+        let mut observed = observe(&maps, None, &mut Netlink::open()?).await?;
+        match egress(place, &desired).await {
+            Ok(egress) => observed.egress = egress,
+            Err(error) => problems.push(format!("egress addresses are not known: {error:#}")),
+        }
         let wanted = Wanted::of(&desired, &observed);
         let wanted =
             wanted.map_err(|error| problems.push(format!("the state does not fit this node: {error}"))).ok();
@@ -89,6 +95,17 @@ impl View {
             now_ns: clock::monotonic_ns(),
         })
     }
+}
+
+/// What the node has of egress addresses, as seen from outside of the agent: what it knows of connections is
+/// not asked.
+pub(in crate::command) async fn egress(
+    place: &Place,
+    desired: &Desired,
+) -> anyhow::Result<Option<ObservedEgress>> {
+    let undo = Undo::open(&place.state_dir)?;
+    let egress = observe::egress(desired, &mut Gate::open()?, &undo).await?;
+    Ok(egress.map(|egress| ObservedEgress { are_connections_doubted: false, ..egress }))
 }
 
 /// All meters in use at one moment.

@@ -1,7 +1,7 @@
 //! `status`: every limit in force, where it comes from, and what passes and is refused.
 
 mod build;
-mod gather;
+pub(super) mod gather;
 pub mod model;
 #[cfg(test)]
 mod tests;

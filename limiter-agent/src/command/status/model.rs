@@ -1,5 +1,7 @@
 //! What `status` shows, as plain data. As JSON it is a stable form: `docs/status.md` lists the fields.
 
+use std::net::Ipv4Addr;
+
 use serde::Serialize;
 
 use crate::reconcile::bound::Shaping;
@@ -124,8 +126,21 @@ pub struct NetworkStatus {
     /// What holds for all its instances together.
     #[serde(flatten)]
     pub entity: EntityStatus,
+    /// The address its IPv4 packets leave through; none where they are routed as they are.
+    pub egress: Option<EgressStatus>,
     /// Its instances.
     pub instances: Vec<EntityStatus>,
+}
+
+/// The address that a network leaves through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EgressStatus {
+    /// `shared` or `exclusive`.
+    pub kind: &'static str,
+    /// The address.
+    pub address: Ipv4Addr,
+    /// Why packets do not leave through it; none where they do.
+    pub not_in_force: Option<&'static str>,
 }
 
 /// A network or instance.

@@ -1,8 +1,8 @@
 //! A status as text and as JSON, from plain data.
 
 use super::model::{
-    ControlStatus, DirectionStatus, EntityStatus, FqStatus, InterfaceStatus, LimitedBy, ModeStatus,
-    NetworkStatus, ReasonStatus, Status, UnknownOwner, UplinkStatus, ZoneStatus,
+    ControlStatus, DirectionStatus, EgressStatus, EntityStatus, FqStatus, InterfaceStatus, LimitedBy,
+    ModeStatus, NetworkStatus, ReasonStatus, Status, UnknownOwner, UplinkStatus, ZoneStatus,
 };
 use super::text::text;
 use crate::reconcile::bound::Shaping;
@@ -74,6 +74,11 @@ fn status() -> Status {
         networks: vec![NetworkStatus {
             zone: "default".into(),
             entity: entity("office", "own", full, direction(5_000_000, 0)),
+            egress: Some(EgressStatus {
+                kind: "exclusive",
+                address: std::net::Ipv4Addr::new(198, 51, 100, 7),
+                not_in_force: None,
+            }),
             instances: vec![
                 entity("office/web", "rule small", held, drifted),
                 entity("office/db", "none", open, offline),
@@ -104,6 +109,7 @@ state from https://control.example, revision 17 in force, revision 18 received, 
 zone default: up shape (fq on every egress device), down police (tap1 has no fq)
 interfaces in force: 1
 ! tap1 is NOT in force: no program is attached up
+egress addresses in force: office 198.51.100.7 (exclusive)
 
 NAME                       WAY       LIMIT  FROM        MODE         NOW  PASSED  REFUSED  NOTE
 office                     up        5Mbps  own         shape   4.99Mbps  1.23MB   30.0kB  at its limit, queue 28 ms

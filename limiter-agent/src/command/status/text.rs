@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::model::{
-    ControlStatus, DirectionStatus, EntityStatus, LimitedBy, ModeStatus, Status, UnknownOwner,
+    ControlStatus, DirectionStatus, EgressStatus, EntityStatus, LimitedBy, ModeStatus, Status, UnknownOwner,
 };
 use crate::command::show;
 use crate::command::table::{Column, table};
@@ -75,10 +75,29 @@ fn head(status: &Status) -> String {
             _ = writeln!(text, "! {} is NOT in force: {why}", interface.interface);
         }
     }
+    text += &egress(status);
     let observed = status.interfaces.iter().filter(|interface| interface.observe);
     let observed: Vec<&str> = observed.map(|interface| interface.interface.as_str()).collect();
     if !observed.is_empty() {
         _ = writeln!(text, "! observed only, nothing is refused: {}", names(&observed));
+    }
+    text
+}
+
+fn egress(status: &Status) -> String {
+    let networks = status.networks.iter().filter_map(|network| Some((network, network.egress.as_ref()?)));
+    let mut good = Vec::new();
+    let mut text = String::new();
+    for (network, EgressStatus { kind, address, not_in_force }) in networks {
+        let name = &network.entity.name;
+        match not_in_force {
+            None => good.push(format!("{name} {address} ({kind})")),
+            Some(why) => _ = writeln!(text, "! {name} does NOT leave through {address} ({kind}): {why}"),
+        }
+    }
+    if !good.is_empty() {
+        let good: Vec<&str> = good.iter().map(String::as_str).collect();
+        _ = writeln!(text, "egress addresses in force: {}", names(&good));
     }
     text
 }

@@ -1,5 +1,6 @@
 //! The checks: a written node state becomes a [`Desired`], or one error.
 
+mod egress;
 mod instance;
 mod interface;
 mod name;
@@ -33,6 +34,7 @@ pub fn check(state: &NodeState) -> Result<Desired> {
     let rules = rules(state)?;
     let mut networks = network::networks(state, &zones, &rules)?;
     local_prefixes(state, &mut zones, &networks)?;
+    egress::fit_together(state, &zones, &networks)?;
     let mut instances = instance::instances(state, &networks, &rules)?;
     let capacity_instances = capacity(state, instances.len())?;
     sort(&mut networks, &mut instances);
@@ -43,6 +45,7 @@ pub fn check(state: &NodeState) -> Result<Desired> {
         bypass: state.bypass,
         capacity_instances,
         uplinks,
+        egress_addresses: state.egress_addresses,
         zones,
         interfaces,
         rules,

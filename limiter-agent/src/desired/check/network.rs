@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::egress;
 use super::name::{self, Identities, unique_names};
 use super::{DEFAULT_ZONE, Result, prefixes};
 use crate::desired::error::{FieldPath, StateError};
@@ -61,11 +62,15 @@ fn network(
         None if spec.up.is_some() || spec.down.is_some() => LimitSource::Own,
         None => LimitSource::None,
     };
-    let until = spec.until.as_ref().map(|until| Until {
-        at: until.at,
-        limits: Limits { up: until.up, down: until.down, source: LimitSource::Expired(plan.clone()) },
-        internet: until.internet,
-    });
+    let until = match &spec.until {
+        None => None,
+        Some(until) => Some(Until {
+            at: until.at,
+            limits: Limits { up: until.up, down: until.down, source: LimitSource::Expired(plan.clone()) },
+            internet: until.internet,
+            egress: egress::egress(&until.egress, || field(index).key("until").key("egress"))?,
+        }),
+    };
     Ok(Network {
         id: ids.identity(spec.id.as_deref(), || spec.name.clone(), index, field)?,
         name: spec.name.as_str().into(),
@@ -75,6 +80,7 @@ fn network(
         internet: spec.internet,
         observe: spec.observe,
         unknown_sources: spec.unknown_sources,
+        egress: egress::egress(&spec.egress, || field(index).key("egress"))?,
         plan,
         until,
         instances: 0..0,

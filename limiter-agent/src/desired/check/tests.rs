@@ -230,3 +230,114 @@ fn interfaces_and_capacity() {
         ),
     ]);
 }
+
+#[test]
+fn egress_addresses() {
+    let two = |one: &str, other: &str| {
+        format!(
+            "networks:\n- {{name: a, prefixes: [10.0.0.0/24], {one}}}\n- {{name: b, prefixes: [10.1.0.0/24], {other}}}"
+        )
+    };
+    let one_owner = "an exclusive address is of one network alone, a shared one is shared in all";
+    let taken = |line: &str, value: &str, what: &str| {
+        format!("s:{line}: \"{value}\" is {what} of network \"a\"; {one_owner} (line 3)")
+    };
+    for (one, other, expected) in [
+        ("egress: {shared: 198.51.100.7}", "egress: {shared: 198.51.100.7}", "accepted".to_owned()),
+        ("egress: none", "egress: {exclusive: 198.51.100.7}", "accepted".to_owned()),
+        (
+            "egress: {exclusive: 198.51.100.7}",
+            "egress: {exclusive: 198.51.100.7}",
+            taken("4:58: networks[1].egress.exclusive", "198.51.100.7", "the exclusive address"),
+        ),
+        (
+            "egress: {exclusive: 198.51.100.7}",
+            "egress: {shared: 198.51.100.7}",
+            taken("4:55: networks[1].egress.shared", "198.51.100.7", "the exclusive address"),
+        ),
+        (
+            "egress: {shared: 198.51.100.7}",
+            "egress: {exclusive: 198.51.100.7}",
+            taken("4:58: networks[1].egress.exclusive", "198.51.100.7", "a shared address"),
+        ),
+        (
+            "until: {at: 2030-01-01T00:00:00Z, egress: {shared: 198.51.100.7}}",
+            "egress: {exclusive: 198.51.100.7}",
+            taken("4:58: networks[1].egress.exclusive", "198.51.100.7", "a shared address"),
+        ),
+        (
+            "egress: {shared: 2001:db8::1}",
+            "",
+            "s:3:55: networks[0].egress.shared: \"2001:db8::1\" is no IPv4 address, and IPv6 is not translated; write for example 198.51.100.7"
+                .to_owned(),
+        ),
+        (
+            "egress: {shared: 255.255.255.255}",
+            "",
+            "s:3:55: networks[0].egress.shared: \"255.255.255.255\" is or covers the broadcast address (255.255.255.255/32); write unicast addresses that a machine can own"
+                .to_owned(),
+        ),
+        (
+            "egress: {shared: 10.1.0.7}",
+            "",
+            "s:3:55: networks[0].egress.shared: \"10.1.0.7\" is inside 10.1.0.0/24 of network \"b\"; write an address that no network has"
+                .to_owned(),
+        ),
+        (
+            "egress: both",
+            "",
+            "s:3:46: networks[0].egress: \"both\" is not allowed here; write none, {shared: ADDRESS} or {exclusive: ADDRESS}"
+                .to_owned(),
+        ),
+        (
+            "egress: {}",
+            "",
+            "s:3:47: networks[0].egress: a mapping is not allowed here; write none, {shared: ADDRESS} or {exclusive: ADDRESS}"
+                .to_owned(),
+        ),
+    ] {
+        let message = refusal(&two(one, other).replace(", }", "}"));
+        let message = if message.starts_with("accepted") { "accepted".to_owned() } else { message };
+        assert_eq!(message, expected, "{one} {other}");
+    }
+}
+
+#[test]
+fn zones_with_the_same_addresses_have_no_egress_address() {
+    let state = |one: &str, other: &str| {
+        format!(
+            "zones: [{{name: lab}}]\nnetworks:\n- {{name: a, prefixes: [10.0.0.0/16]{one}}}\n\
+             - {{name: b, zone: lab, prefixes: [10.0.7.0/24]{other}}}"
+        )
+    };
+    assert!(refusal(&state("", "")).starts_with("accepted"));
+    let remedy = "an egress address for one of two zones with the same addresses needs a node, VRF or network \
+                  namespace of its own, with an agent in it";
+    let egress = ", egress: {shared: 198.51.100.7}";
+    let until = ", until: {at: 2030-01-01T00:00:00Z, egress: {shared: 198.51.100.7}}";
+    for (one, other, expected) in [
+        (
+            egress,
+            "",
+            format!(
+                "s:4:46: networks[0].egress: 10.0.0.0/16 of the network overlaps 10.0.7.0/24 of network \"b\" in zone \"lab\"; {remedy}"
+            ),
+        ),
+        (
+            "",
+            egress,
+            format!(
+                "s:5:57: networks[1].egress: 10.0.7.0/24 of the network overlaps 10.0.0.0/16 of network \"a\" in zone \"default\"; {remedy}"
+            ),
+        ),
+        (
+            "",
+            until,
+            format!(
+                "s:5:91: networks[1].until.egress: 10.0.7.0/24 of the network overlaps 10.0.0.0/16 of network \"a\" in zone \"default\"; {remedy}"
+            ),
+        ),
+    ] {
+        assert_eq!(refusal(&state(one, other)), expected);
+    }
+}

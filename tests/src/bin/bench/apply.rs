@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use aya::maps::MapData;
 use limiter_agent::command::table::Column;
 use limiter_agent::dataplane::{Maps, Programs, Sizes};
+use limiter_agent::egress::Gate;
 use limiter_agent::netlink::Netlink;
 use limiter_agent::reconcile::observe::observe;
 use limiter_agent::reconcile::plan::plan;
@@ -130,7 +131,14 @@ async fn steps(instances: u32, folder: &Path, pins: &Path) -> anyhow::Result<Ste
         let programs = Programs::load(pins, &sizing::sizes(&source.desired))?;
         Ok((programs, Maps::open(pins)?.context("the maps just pinned")?))
     })?;
-    let mut node = Node { maps, programs, netlink: Netlink::open()?, undo: Undo::open(folder)?, actions: 0 };
+    let mut node = Node {
+        maps,
+        programs,
+        netlink: Netlink::open()?,
+        gate: Gate::open()?,
+        undo: Undo::open(folder)?,
+        actions: 0,
+    };
     let start = Instant::now();
     let observed = observe(&node.maps, Some(&node.programs), &mut node.netlink).await?;
     steps.observe = ms(start);

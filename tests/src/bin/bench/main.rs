@@ -4,6 +4,7 @@
 mod apply;
 mod bed;
 mod control;
+mod egress;
 mod forward;
 mod packet;
 mod path;
@@ -37,6 +38,8 @@ enum Bench {
     },
     /// Putting a state in force, and the memory that it takes.
     Apply(Options),
+    /// Egress addresses: all of a node's from nothing, and a change of one.
+    Egress(Options),
     /// A forwarding path with the limiter, with HTB, TBF and nftables, and with nothing.
     Forward(Options),
     /// The control plane with 100,000 instances, and with 1,000 agents. Needs no root.
@@ -57,6 +60,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Packet { against, options } => (packet::run(options.quick, against.as_deref())?, options),
         Bench::Apply(options) => (apply::run(options.quick)?, options),
         Bench::Control(options) => (control::run(options.quick)?, options),
+        Bench::Egress(options) => (egress::run(options.quick)?, options),
         Bench::Forward(options) => (forward::run(options.quick)?, options),
     };
     options.output.show(&report)
