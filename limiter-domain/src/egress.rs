@@ -11,7 +11,9 @@ use limiter_state::EgressSpec;
 use limiter_state::address::overlap;
 
 use crate::acknowledge::{carriers, carries, has_asked};
-use crate::{Code, EventKind, Network, NetworkEgress, Node, NodeId, Plan, Refusal, Revision, Step};
+use crate::{
+    Code, EventKind, Network, NetworkEgress, NetworkKind, Node, NodeId, Plan, Refusal, Revision, Step,
+};
 
 /// The address of a plan, and the one node that may use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,11 +122,20 @@ pub fn bind(
     Step::of(plan, next, revision).with(now, EventKind::PlanAddressBound, address.to_string())
 }
 
-/// Refuses a network that is translated and has addresses of another such network, in `others`, at one
-/// node: what comes back could not be told apart.
-pub(crate) fn apart(network: &Network, others: &[Network], nodes: &[Node]) -> Result<(), Refusal> {
+/// Refuses a network that is translated where one of its nodes has no address to share, or has another such
+/// network, of `others`, with the same addresses: what comes back could not be told apart.
+pub(crate) fn fits(network: &Network, others: &[Network], nodes: &[Node]) -> Result<(), Refusal> {
     if network.egress == NetworkEgress::None {
         return Ok(());
+    }
+    let shares = network.egress == NetworkEgress::Shared || network.kind != NetworkKind::Vpc;
+    let without = carriers(network, nodes).find(|node| shares && node.shared_address.is_none());
+    if let Some(node) = without {
+        let message = format!(
+            "node {} has no shared address for the network's packets; give it one, or make the network's egress none",
+            node.name
+        );
+        return Err(Refusal::new(Code::NodeNotReady, message).at("egress"));
     }
     let translated = others.iter().filter(|it| it.id != network.id && it.egress != NetworkEgress::None);
     for other in translated {

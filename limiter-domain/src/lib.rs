@@ -38,7 +38,7 @@ pub use account::{Account, Role, Token, User};
 pub use duration::Duration;
 pub use egress::Egress;
 pub use event::{Event, EventKind};
-pub use id::{AccountId, InstanceId, NetworkId, NodeId, PlanId, RuleId, TokenId, UserId};
+pub use id::{AccountId, AddressUseId, InstanceId, NetworkId, NodeId, PlanId, RuleId, TokenId, UserId};
 pub use instance::Instance;
 pub use mode::NetworkMode;
 pub use network::{Network, NetworkEgress, NetworkKind, NetworkStatus};

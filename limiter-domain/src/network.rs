@@ -165,7 +165,7 @@ pub fn shared(basic_bps: Option<u64>, settings: &Settings) -> Result<NetworkKind
 /// Makes a network.
 ///
 /// Refused with `InvalidParameter`, `MissingParameter`, `TooManyIds`, `NodeNotFound`, `RegionMismatch`,
-/// `AddressConflict` and `NameDuplicate`.
+/// `AddressConflict`, `NodeNotReady` and `NameDuplicate`.
 pub fn create(
     id: NetworkId,
     account: AccountId,
@@ -196,7 +196,7 @@ pub fn create(
     };
     network.nodes = new.nodes.as_deref().map(|nodes| named(nodes, &network, facts.nodes)).transpose()?;
     disjoint(&network, &new.prefixes, facts.claims)?;
-    egress::apart(&network, facts.translated, facts.nodes)?;
+    egress::fits(&network, facts.translated, facts.nodes)?;
     text::free(facts.name_taken, "name", Some(&new.name))?;
     text::free(facts.external_id_taken, "external_id", new.external_id.as_deref())?;
     let detail = format!("{}, {}", network.name, text::few(network.prefixes.iter()));
@@ -238,7 +238,7 @@ pub fn update(
         disjoint(&next, prefixes, facts.claims)?;
         keeps_instances(&next, facts.instances)?;
     }
-    egress::apart(&next, facts.translated, facts.nodes)?;
+    egress::fits(&next, facts.translated, facts.nodes)?;
     text::free(facts.name_taken, "name", change.name.as_deref())?;
     let external_id = change.external_id.as_ref().and_then(Option::as_deref);
     text::free(facts.external_id_taken, "external_id", external_id)?;

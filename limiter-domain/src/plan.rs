@@ -151,7 +151,7 @@ impl Plan {
     }
 
     /// True while the plan has service to lose: it is there, and its end has not begun.
-    pub(crate) fn is_live(&self) -> bool {
+    pub fn is_live(&self) -> bool {
         matches!(self.status, Status::Creating | Status::InUse | Status::NotAssociated | Status::Changing)
     }
 }

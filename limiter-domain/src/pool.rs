@@ -10,7 +10,7 @@ use limiter_state::address::{AddressError, egress_range};
 
 use crate::claims::{Claims, at_most};
 use crate::node::may_share;
-use crate::{AccountId, Code, NetworkId, Node, NodeId, PlanId, Refusal, text};
+use crate::{AccountId, AddressUseId, Code, NetworkId, Node, NodeId, PlanId, Refusal, text};
 
 /// Most addresses of one import.
 pub const IMPORT_MAX: usize = 65_536;
@@ -44,6 +44,8 @@ pub enum AddressState {
 /// From when to when an address was of one network at one node: nobody else's packets left through it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddressUse {
+    /// Identity.
+    pub id: AddressUseId,
     /// The address.
     pub address: Ipv4Addr,
     /// The plan that had it.
@@ -74,8 +76,8 @@ pub struct Range {
 pub struct Facts<'a> {
     /// An address of the ranges that was imported before.
     pub known: Option<Ipv4Addr>,
-    /// Prefixes of the networks of the region.
-    pub claims: &'a Claims<NetworkId>,
+    /// Prefixes of the networks of the region's zones.
+    pub claims: &'a Claims<()>,
     /// At least the nodes that have a shared address, or may still use one.
     pub nodes: &'a [Node],
     /// Plans of the region that are there and have no address.

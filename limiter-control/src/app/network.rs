@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use limiter_api::params::{NetworkChange, NetworkQuery, NewNetwork};
 use limiter_api::views;
-use limiter_domain::{Network, NetworkId, NetworkKind, NodeId, network, rule};
+use limiter_domain::{Network, NetworkEgress, NetworkId, NetworkKind, NodeId, network, rule};
 use limiter_state::{Access, UnknownSources};
 
 use super::change::{Begun, Call, Change};
@@ -77,7 +77,7 @@ impl App {
             None => None,
             named => named_nodes(&change.tx, reach, named.as_deref()).await?,
         };
-        let new = network::NewNetwork {
+        let mut new = network::NewNetwork {
             name: input.name,
             external_id: input.external_id,
             region: input.region.unwrap_or_else(|| DEFAULT_REGION.to_owned()),
@@ -85,14 +85,20 @@ impl App {
             kind: self.kind(reach, kind, input.basic_bps)?,
             prefixes: input.prefixes,
             nodes,
+            egress: NetworkEgress::None,
             internet: access(input.internet.as_deref())?.unwrap_or_default(),
             unknown_sources: unknown_sources(input.unknown_sources.as_deref())?.unwrap_or_default(),
             observe: input.observe.unwrap_or(false),
         };
+        new.egress = match egress(reach, input.egress.as_deref())? {
+            Some(egress) => egress,
+            None => default_egress(&change.tx, &new.region).await?,
+        };
         let tx = &change.tx;
         let facts = network::Facts {
-            claims: &read::claims(tx.prefixes_of_zone(&new.region, &new.zone).await?),
+            claims: &read::claims(tx.prefixes_of_zone(&new.region, Some(&new.zone)).await?),
             nodes: &tx.nodes_of_region(&new.region).await?,
+            translated: &tx.networks_translated(&new.region, &new.zone).await?,
             instances: &[],
             name_taken: tx.network_by_name(&account, &new.name).await?.is_some(),
             external_id_taken: match new.external_id.as_deref() {
@@ -127,6 +133,7 @@ impl App {
             }
             // What waited for a node that is no longer one of its own is over.
             self.settle(&mut change, &network.region).await?;
+            self.place_network(&mut change, &network).await?;
         }
         let view = shown(&change.tx, &network).await?;
         change.finish(view).await
@@ -158,6 +165,7 @@ impl App {
             kind,
             prefixes: input.prefixes,
             nodes,
+            egress: egress(reach, input.egress.as_deref())?,
             internet: access(input.internet.as_deref())?,
             unknown_sources: unknown_sources(input.unknown_sources.as_deref())?,
             observe: input.observe,
@@ -166,15 +174,23 @@ impl App {
         let (claims, instances) = match &wanted.prefixes {
             None => (limiter_domain::claims::Claims::default(), Vec::new()),
             Some(_) => (
-                read::claims(tx.prefixes_of_zone(&before.region, &before.zone).await?),
+                read::claims(tx.prefixes_of_zone(&before.region, Some(&before.zone)).await?),
                 tx.all_instances(&instances_of(&before.id)).await?,
             ),
         };
+        // Where none of these changes, what was accepted still is.
+        let moves = wanted.prefixes.is_some() || wanted.nodes.is_some() || wanted.egress.is_some();
+        let translated = moves && wanted.egress.unwrap_or(before.egress) != NetworkEgress::None;
         let facts = network::Facts {
             claims: &claims,
             nodes: &match &wanted.nodes {
+                _ if translated => tx.nodes_of_region(&before.region).await?,
                 Some(Some(ids)) => tx.nodes_by_id(ids).await?,
                 _ => Vec::new(),
+            },
+            translated: &match translated {
+                true => tx.networks_translated(&before.region, &before.zone).await?,
+                false => Vec::new(),
             },
             instances: &instances,
             name_taken: match &wanted.name {
@@ -255,7 +271,7 @@ async fn put(change: &mut Change, made: limiter_domain::Change<Network>) -> Resu
     Ok(network)
 }
 
-async fn shown(tx: &Tx, network: &Network) -> Result<views::Network, AppError> {
+pub(super) async fn shown(tx: &Tx, network: &Network) -> Result<views::Network, AppError> {
     let plan = tx.plan_of_network(&network.id).await?;
     let instances = tx.count_instances(&instances_of(&network.id)).await?;
     Ok(view::network(network, plan.as_ref(), instances))
@@ -277,6 +293,20 @@ async fn named_nodes(
         nodes.push(read::node(tx, text).await?.id);
     }
     Ok(Some(nodes))
+}
+
+/// What the packets of a new network leave through, where nobody says it.
+async fn default_egress(tx: &Tx, region: &str) -> Result<NetworkEgress, AppError> {
+    let has_addresses = tx.count_addresses(&super::address::of_region(region)).await? > 0;
+    Ok(if has_addresses { NetworkEgress::Exclusive } else { NetworkEgress::None })
+}
+
+/// How the region is routed is the operator's knowledge.
+fn egress(reach: &Reach, text: Option<&str>) -> Result<Option<NetworkEgress>, AppError> {
+    if text.is_some() && *reach != Reach::All {
+        return Err(AppError::Forbidden("only an operator sets the egress of a network".to_owned()));
+    }
+    text.map(|text| read::word("egress", text, &view::EGRESSES, view::egress_code)).transpose()
 }
 
 const fn kind_code(shared: bool) -> &'static str {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use limiter_api::params::{NewNode, NodeChange, Paging};
 use limiter_api::views;
 use limiter_domain::{Node, NodeId, NodeInterface, node};
-use limiter_state::{Mode, Policy};
+use limiter_state::{EgressAddresses, Mode, Policy};
 
 use super::change::{Begun, Call, Change};
 use super::{App, AppError, Caller, DEFAULT_REGION, read, view};
-use crate::store::NetworkFilter;
+use crate::store::{NetworkFilter, Tx};
 
 impl App {
     /// Lists nodes.
@@ -39,15 +39,18 @@ impl App {
             region: input.region.unwrap_or_else(|| DEFAULT_REGION.to_owned()),
             uplinks: input.uplinks,
             interfaces: interfaces(&input.interfaces)?,
+            shared_address: input.shared_address,
+            egress_addresses: egress_addresses(input.egress_addresses.as_deref())?.unwrap_or_default(),
         };
         let mut change = match self.begin(call).await? {
             Begun::New(change) => change,
             Begun::Again(answer) => return Ok(answer),
         };
-        let taken = change.tx.node_by_name(&new.name).await?.is_some();
+        let known = known(&change.tx, Some(&new.name), new.shared_address.as_deref()).await?;
         let id = NodeId::of_random(rand::random());
-        let made = node::create(id, &new, taken, change.now, change.revision())?;
+        let made = node::create(id, &new, known.facts(), change.now, change.revision())?;
         let node = put(&mut change, made).await?;
+        self.place_node(&mut change, &node).await?;
         let view = view::node(&node, node.revision);
         change.finish(view).await
     }
@@ -64,6 +67,9 @@ impl App {
             name: input.name,
             uplinks: input.uplinks,
             interfaces: input.interfaces.as_deref().map(interfaces).transpose()?,
+            shared_address: input.shared_address,
+            egress_addresses: egress_addresses(input.egress_addresses.as_deref())?,
+            drained: input.drained,
             bypass: input.bypass,
         };
         let mut change = match self.begin(call).await? {
@@ -72,14 +78,14 @@ impl App {
         };
         let before = read::node(&change.tx, id).await?;
         call.check_version(before.version)?;
-        let taken = match wanted.name.as_deref().filter(|name| *name != &*before.name) {
-            Some(name) => change.tx.node_by_name(name).await?.is_some(),
-            None => false,
-        };
+        let name = wanted.name.as_deref().filter(|name| *name != &*before.name);
+        let address = wanted.shared_address.as_ref().and_then(Option::as_deref);
+        let known = known(&change.tx, name, address).await?;
         let (now, revision) = (change.now, change.revision());
-        let mut made = node::update(&before, &wanted, taken, now, revision)?;
+        let mut made = node::update(&before, &wanted, known.facts(), now, revision)?;
         if let Some(fenced) = input.fenced {
-            let next = node::set_fenced(&made.value, fenced, now, revision);
+            let wanted = self.news(revision - 1).await?.of(&before);
+            let next = node::set_fenced(&made.value, fenced, wanted, now, revision)?;
             made.events.extend(next.events);
             made.reaches_nodes |= next.reaches_nodes;
             made.value = next.value;
@@ -89,6 +95,7 @@ impl App {
         let view = view::node(&node, wanted);
         // What only it held up is done where it carries less than before, or is fenced.
         self.settle(&mut change, &before.region).await?;
+        self.place_node(&mut change, &node).await?;
         change.finish(view).await
     }
 
@@ -105,9 +112,41 @@ impl App {
         let events = node::delete(&node, &networks, change.now)?;
         change.tx.remove_node(&node.id).await?;
         self.settle(&mut change, &node.region).await?;
+        self.place_node(&mut change, &node).await?;
         change.happened(None, node.id.as_str(), &events);
         change.finish(()).await
     }
+}
+
+/// What a change of a node depends on.
+struct Known {
+    name_taken: bool,
+    sharing: Vec<Node>,
+    is_pooled: bool,
+}
+
+impl Known {
+    fn facts(&self) -> node::Facts<'_> {
+        node::Facts { name_taken: self.name_taken, nodes: &self.sharing, is_pooled: self.is_pooled }
+    }
+}
+
+async fn known(tx: &Tx, name: Option<&str>, address: Option<&str>) -> Result<Known, AppError> {
+    let name_taken = match name {
+        Some(name) => tx.node_by_name(name).await?.is_some(),
+        None => false,
+    };
+    let is_pooled = match address.and_then(|text| text.parse().ok()) {
+        Some(address) => tx.address(address).await?.is_some(),
+        None => false,
+    };
+    let sharing = if address.is_some() { tx.nodes_sharing().await? } else { Vec::new() };
+    Ok(Known { name_taken, sharing, is_pooled })
+}
+
+fn egress_addresses(text: Option<&str>) -> Result<Option<EgressAddresses>, AppError> {
+    let all = [EgressAddresses::Assign, EgressAddresses::Routed];
+    text.map(|text| read::word("egress_addresses", text, &all, view::egress_addresses)).transpose()
 }
 
 fn in_region(region: &Arc<str>) -> NetworkFilter {

@@ -6,8 +6,7 @@ use limiter_api::params::{Associate, AutoRenew, NewPlan, PlanQuery, Resize};
 use limiter_api::views;
 use limiter_domain::price::Amount;
 use limiter_domain::{
-    AccountId, Network, NetworkId, Plan, PlanId, Status, Step, acknowledge, association, order, renewal,
-    resize,
+    AccountId, Network, NetworkId, Plan, PlanId, Status, Step, association, order, renewal, resize,
 };
 
 use super::change::{Begun, Call, Change};
@@ -104,6 +103,7 @@ impl App {
     ) -> Result<Plan, AppError> {
         let holder = holder(change, network).await?;
         let facts = order::Facts {
+            supply: supply(change, &new.region).await?,
             slot: slot(change, network, holder.as_ref()).await?,
             plans_in_region: change.tx.count_plans(&counted(account, &new.region)).await? as usize,
             external_id_taken: match new.external_id.as_deref() {
@@ -114,7 +114,11 @@ impl App {
         let (now, revision) = (change.now, change.revision());
         let id = PlanId::of_random(rand::random());
         let step = order::create(id, account.clone(), new, &facts, self.settings(), now, revision)?;
-        self.take(change, step).await
+        let plan = self.take(change, step).await?;
+        if let Some(egress) = &plan.egress {
+            change.tx.bind_address(egress.address, &plan.id).await?;
+        }
+        Ok(plan)
     }
 
     /// Associates a plan with a network.
@@ -217,6 +221,16 @@ async fn slot<'a>(
 ) -> Result<Option<association::Slot<'a>>, AppError> {
     let Some(network) = network else { return Ok(None) };
     let nodes = change.tx.nodes_of_region(&network.region).await?;
-    let has_node = acknowledge::has_node(network, &nodes);
-    Ok(Some(association::Slot { network, holder, has_node }))
+    let node = super::egress::choose(change, network, &nodes).await?;
+    Ok(Some(association::Slot { network, holder, node }))
+}
+
+/// The address that the next plan of a region gets.
+async fn supply(change: &Change, region: &str) -> Result<order::Supply, AppError> {
+    let free = change.tx.free_addresses(region, change.now, 1).await?;
+    if let Some(free) = free.first() {
+        return Ok(order::Supply::Free(free.address));
+    }
+    let all = change.tx.count_addresses(&super::address::of_region(region)).await?;
+    Ok(if all > 0 { order::Supply::Empty } else { order::Supply::None })
 }

@@ -43,6 +43,7 @@ impl App {
             purge(change, &plan, network).await?;
         }
         change.tx.put_plan(&plan, schedule::next_due(&plan, self.settings())).await?;
+        super::egress::note_use(change, &plan, self.settings()).await?;
         change.happened(Some(&plan.account), plan.id.as_str(), &step.events);
         Ok(plan)
     }

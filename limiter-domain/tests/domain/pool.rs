@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use limiter_domain::claims::Claims;
 use limiter_domain::pool::{Facts, Range, import, read, remove};
-use limiter_domain::{Address, AddressState, Code, NetworkId, Node, PlanId};
+use limiter_domain::{Address, AddressState, Code, Node, PlanId};
 
 use crate::fixture::{after, node as node_of};
 
@@ -62,8 +62,7 @@ fn an_import_meets_nothing_that_is_there_and_is_enough() {
     let conflict = |field: &str| (Code::AddressConflict, field.to_owned());
     let known = Some(Ipv4Addr::new(198, 51, 100, 9));
     assert_eq!(refused(Facts { known, ..facts }), conflict("ranges[1]"));
-    let owned: Claims<NetworkId> =
-        [("198.51.100.10/32".parse().expect("a prefix"), NetworkId::of_random(1))].into_iter().collect();
+    let owned: Claims<()> = [("198.51.100.10/32".parse().expect("a prefix"), ())].into_iter().collect();
     assert_eq!(refused(Facts { claims: &owned, ..facts }), conflict("ranges[1]"));
     let sharing = [Node { shared_address: Some(Ipv4Addr::new(198, 51, 100, 1)), ..node_of() }];
     assert_eq!(refused(Facts { nodes: &sharing, ..facts }), conflict("ranges[0]"));
