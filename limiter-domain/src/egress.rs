@@ -11,6 +11,7 @@ use limiter_state::EgressSpec;
 use limiter_state::address::overlap;
 
 use crate::acknowledge::{carriers, carries, has_asked};
+use crate::network::Facts;
 use crate::{
     Code, EventKind, Network, NetworkEgress, NetworkKind, Node, NodeId, Plan, Refusal, Revision, Step,
 };
@@ -54,9 +55,10 @@ impl Egress {
 }
 
 /// The node that is to use the address of a plan for `network`: of those that carry it and are not fenced
-/// one that is not drained, that has asked, that has few addresses, in this order of importance.
+/// one that is not drained, that has asked, that has few addresses, in this order of importance; of equal
+/// ones the first.
 pub fn choose(network: &Network, nodes: &[Node], load: Load<'_>) -> Option<NodeId> {
-    let worth = |node: &&Node| (node.drained, !has_asked(node), load(&node.id), node.id.clone());
+    let worth = |node: &&Node| (node.drained, !has_asked(node), load(&node.id));
     carriers(network, nodes).min_by_key(worth).map(|node| node.id.clone())
 }
 
@@ -122,13 +124,19 @@ pub fn bind(
     Step::of(plan, next, revision).with(now, EventKind::PlanAddressBound, address.to_string())
 }
 
-/// Refuses a network that is translated where one of its nodes has no address to share, or has another such
-/// network, of `others`, with the same addresses: what comes back could not be told apart.
-pub(crate) fn fits(network: &Network, others: &[Network], nodes: &[Node]) -> Result<(), Refusal> {
-    if network.egress == NetworkEgress::None {
-        return Ok(());
+/// Refuses a network that is translated where one of its nodes has no address to share, and any where an
+/// egress address is inside of it, or where one of its nodes has another network, of `elsewhere`, with the
+/// same addresses and one of the two is translated: answers could not be told apart.
+pub(crate) fn fits(network: &Network, facts: &Facts<'_>) -> Result<(), Refusal> {
+    let Facts { nodes, elsewhere, addresses, .. } = *facts;
+    if let Some(address) = addresses.first() {
+        let message =
+            format!("{address} is an address that packets leave through; choose prefixes without it");
+        return Err(Refusal::new(Code::AddressConflict, message).at("prefixes"));
     }
-    let shares = network.egress == NetworkEgress::Shared || network.kind != NetworkKind::Vpc;
+    let is_translated = |network: &Network| network.egress != NetworkEgress::None;
+    let kind = network.kind != NetworkKind::Vpc;
+    let shares = network.egress == NetworkEgress::Shared || (is_translated(network) && kind);
     let without = carriers(network, nodes).find(|node| shares && node.shared_address.is_none());
     if let Some(node) = without {
         let message = format!(
@@ -137,8 +145,9 @@ pub(crate) fn fits(network: &Network, others: &[Network], nodes: &[Node]) -> Res
         );
         return Err(Refusal::new(Code::NodeNotReady, message).at("egress"));
     }
-    let translated = others.iter().filter(|it| it.id != network.id && it.egress != NetworkEgress::None);
-    for other in translated {
+    let met =
+        |other: &&Network| other.zone != network.zone && (is_translated(network) || is_translated(other));
+    for other in elsewhere.iter().filter(met) {
         let shared = network.prefixes.iter().find(|own| other.prefixes.iter().any(|it| overlap(own, it)));
         let node = nodes.iter().find(|node| carries(node, network) && carries(node, other));
         if let (Some(prefix), Some(node)) = (shared, node) {

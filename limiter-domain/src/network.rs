@@ -1,5 +1,6 @@
 //! Networks: groups of instances that share one Internet budget.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -142,10 +143,12 @@ pub struct NetworkChange {
 pub struct Facts<'a> {
     /// Prefixes of the networks of the region and zone, those that are being deleted too.
     pub claims: &'a Claims<NetworkId>,
-    /// At least the nodes that are named, and all of the region where the network is translated.
+    /// The nodes of the region, where the network's prefixes, nodes or egress change.
     pub nodes: &'a [Node],
-    /// Networks of the region's other zones that are translated.
-    pub translated: &'a [Network],
+    /// Networks of the region's other zones: all where this one is translated, else those that are.
+    pub elsewhere: &'a [Network],
+    /// Addresses that packets leave through and that are inside its prefixes.
+    pub addresses: &'a [Ipv4Addr],
     /// At least the instances of the network, where its prefixes change.
     pub instances: &'a [Instance],
     /// Another network of the account has the name.
@@ -196,7 +199,7 @@ pub fn create(
     };
     network.nodes = new.nodes.as_deref().map(|nodes| named(nodes, &network, facts.nodes)).transpose()?;
     disjoint(&network, &new.prefixes, facts.claims)?;
-    egress::fits(&network, facts.translated, facts.nodes)?;
+    egress::fits(&network, &facts)?;
     text::free(facts.name_taken, "name", Some(&new.name))?;
     text::free(facts.external_id_taken, "external_id", new.external_id.as_deref())?;
     let detail = format!("{}, {}", network.name, text::few(network.prefixes.iter()));
@@ -238,7 +241,7 @@ pub fn update(
         disjoint(&next, prefixes, facts.claims)?;
         keeps_instances(&next, facts.instances)?;
     }
-    egress::fits(&next, facts.translated, facts.nodes)?;
+    egress::fits(&next, &facts)?;
     text::free(facts.name_taken, "name", change.name.as_deref())?;
     let external_id = change.external_id.as_ref().and_then(Option::as_deref);
     text::free(facts.external_id_taken, "external_id", external_id)?;

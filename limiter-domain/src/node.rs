@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 use limiter_state::address::egress_address;
 use limiter_state::{EgressAddresses, Mode, Pattern, Policy};
@@ -114,6 +115,8 @@ pub struct Facts<'a> {
     pub nodes: &'a [Node],
     /// The shared address is one for plans.
     pub is_pooled: bool,
+    /// What networks of the region own and has the shared address in it.
+    pub owned: Option<IpNet>,
 }
 
 /// Longest list of interfaces or uplinks.
@@ -237,6 +240,12 @@ pub fn set_fenced(
     Ok(Change { value: next, reaches_nodes: !events.is_empty(), events })
 }
 
+/// The addresses that `node` shares, and those that it may still use.
+pub fn shared(node: &Node) -> impl Iterator<Item = Ipv4Addr> + '_ {
+    let all = node.shared_address.into_iter().chain(node.former_addresses.iter().copied());
+    all.filter(|address| may_share(node, *address))
+}
+
 /// True where `node` has `address` as its shared one, or may still use it.
 pub fn may_share(node: &Node, address: Ipv4Addr) -> bool {
     let waits = !node.fenced && has_asked(node) && is_behind(node);
@@ -265,7 +274,10 @@ fn unused(node: &Node, facts: Facts<'_>) -> Result<(), Refusal> {
         None if facts.is_pooled => {
             format!("{address} is one of the addresses for plans; choose another, or remove it there first")
         }
-        None => return Ok(()),
+        None => match facts.owned {
+            Some(net) => format!("{address} is inside {net}, which a network has; choose another"),
+            None => return Ok(()),
+        },
     };
     Err(Refusal::new(Code::AddressConflict, message).at("shared_address"))
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use limiter_state::address::{AddressError, egress_range};
 
 use crate::claims::{Claims, at_most};
-use crate::node::may_share;
+use crate::node::shared;
 use crate::{AccountId, AddressUseId, Code, NetworkId, Node, NodeId, PlanId, Refusal, text};
 
 /// Most addresses of one import.
@@ -179,8 +179,7 @@ pub fn import(ranges: &[Range], region: &str, facts: Facts<'_>) -> Result<(), Re
             return conflict(index, message);
         }
         for node in facts.nodes {
-            let shared = node.shared_address.into_iter().chain(node.former_addresses.iter().copied());
-            if let Some(address) = shared.filter(|it| range.contains(*it)).find(|it| may_share(node, *it)) {
+            if let Some(address) = shared(node).find(|address| range.contains(*address)) {
                 let message =
                     format!("{address} is the shared address of node {}, or was; leave it out", node.name);
                 return conflict(index, message);

@@ -2,11 +2,11 @@
 
 use std::net::Ipv4Addr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use limiter_api::params::{AddressQuery, AddressRanges, AddressUseQuery};
 use limiter_api::views;
 use limiter_domain::pool::{self, Range};
-use limiter_domain::{Address, Code, EventKind, Plan, egress};
+use limiter_domain::{Address, Code, EventKind, Node, Plan, egress, node};
 
 use super::change::{Begun, Call, Change};
 use super::error::refuse_field;
@@ -161,6 +161,19 @@ pub(super) fn of_region(region: &str) -> AddressFilter {
     AddressFilter { region: Some(region.into()), state: None }
 }
 
+/// The addresses that packets leave through, of plans and of `nodes`, that are inside `prefixes`; of each
+/// prefix one is enough.
+pub(super) async fn inside(tx: &Tx, prefixes: &[String], nodes: &[Node]) -> Result<Vec<Ipv4Addr>, AppError> {
+    let mut found = Vec::new();
+    for net in prefixes.iter().filter_map(|text| text.parse::<Ipv4Net>().ok()) {
+        let range = Range { first: net.network(), last: net.broadcast() };
+        let pooled = tx.address_within(range).await?.map(|known| known.address);
+        let shared = nodes.iter().flat_map(node::shared).find(|address| range.contains(*address));
+        found.extend(pooled.or(shared));
+    }
+    Ok(found)
+}
+
 async fn first_known(tx: &Tx, ranges: &[Range]) -> Result<Option<Ipv4Addr>, AppError> {
     for range in ranges {
         if let Some(known) = tx.address_within(*range).await? {
@@ -171,7 +184,7 @@ async fn first_known(tx: &Tx, ranges: &[Range]) -> Result<Option<Ipv4Addr>, AppE
 }
 
 /// What the networks of a region's zones own together, each part once.
-async fn owned(tx: &Tx, region: &str) -> Result<Vec<IpNet>, AppError> {
+pub(super) async fn owned(tx: &Tx, region: &str) -> Result<Vec<IpNet>, AppError> {
     let prefixes = tx.prefixes_of_zone(region, None).await?;
     Ok(IpNet::aggregate(&prefixes.into_iter().flat_map(|(_, nets)| nets).collect()))
 }

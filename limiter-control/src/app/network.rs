@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use limiter_api::params::{NetworkChange, NetworkQuery, NewNetwork};
 use limiter_api::views;
-use limiter_domain::{Network, NetworkEgress, NetworkId, NetworkKind, NodeId, network, rule};
+use limiter_domain::{Network, NetworkEgress, NetworkId, NetworkKind, Node, NodeId, network, rule};
 use limiter_state::{Access, UnknownSources};
 
 use super::change::{Begun, Call, Change};
 use super::error::refuse_field;
-use super::{App, AppError, Caller, DEFAULT_REGION, DEFAULT_ZONE, Reach, read, view};
+use super::{App, AppError, Caller, DEFAULT_REGION, DEFAULT_ZONE, Reach, address, read, view};
 use crate::store::{InstanceFilter, NetworkFilter, Tx};
 
 /// Whether basic bandwidth comes with a network, as written.
@@ -95,10 +95,12 @@ impl App {
             None => default_egress(&change.tx, &new.region).await?,
         };
         let tx = &change.tx;
+        let nodes = nodes_for(tx, &new.region, new.nodes.as_deref()).await?;
         let facts = network::Facts {
             claims: &read::claims(tx.prefixes_of_zone(&new.region, Some(&new.zone)).await?),
-            nodes: &tx.nodes_of_region(&new.region).await?,
-            translated: &tx.networks_translated(&new.region, &new.zone).await?,
+            nodes: &nodes,
+            elsewhere: &elsewhere(tx, &new.region, &new.zone, new.egress).await?,
+            addresses: &address::inside(tx, &new.prefixes, &nodes).await?,
             instances: &[],
             name_taken: tx.network_by_name(&account, &new.name).await?.is_some(),
             external_id_taken: match new.external_id.as_deref() {
@@ -180,18 +182,19 @@ impl App {
         };
         // Where none of these changes, what was accepted still is.
         let moves = wanted.prefixes.is_some() || wanted.nodes.is_some() || wanted.egress.is_some();
-        let translated = moves && wanted.egress.unwrap_or(before.egress) != NetworkEgress::None;
+        let (nodes, elsewhere) = if moves {
+            let egress = wanted.egress.unwrap_or(before.egress);
+            let elsewhere = elsewhere(tx, &before.region, &before.zone, egress).await?;
+            let named = wanted.nodes.as_ref().and_then(Option::as_deref);
+            (nodes_for(tx, &before.region, named).await?, elsewhere)
+        } else {
+            (Vec::new(), Vec::new())
+        };
         let facts = network::Facts {
             claims: &claims,
-            nodes: &match &wanted.nodes {
-                _ if translated => tx.nodes_of_region(&before.region).await?,
-                Some(Some(ids)) => tx.nodes_by_id(ids).await?,
-                _ => Vec::new(),
-            },
-            translated: &match translated {
-                true => tx.networks_translated(&before.region, &before.zone).await?,
-                false => Vec::new(),
-            },
+            nodes: &nodes,
+            elsewhere: &elsewhere,
+            addresses: &address::inside(tx, wanted.prefixes.as_deref().unwrap_or_default(), &nodes).await?,
             instances: &instances,
             name_taken: match &wanted.name {
                 Some(name) => tx.network_by_name(&before.account, name).await?.is_some(),
@@ -295,9 +298,28 @@ async fn named_nodes(
     Ok(Some(nodes))
 }
 
+/// The nodes of a region and those that are named.
+async fn nodes_for(tx: &Tx, region: &str, named: Option<&[NodeId]>) -> Result<Vec<Node>, AppError> {
+    let mut nodes = tx.nodes_of_region(region).await?;
+    let others = tx.nodes_by_id(named.unwrap_or_default()).await?;
+    nodes.extend(others.into_iter().filter(|node| *node.region != *region));
+    Ok(nodes)
+}
+
+/// Networks of other zones that one with this egress must not share addresses with.
+async fn elsewhere(
+    tx: &Tx,
+    region: &str,
+    zone: &str,
+    egress: NetworkEgress,
+) -> Result<Vec<Network>, AppError> {
+    let only_translated = egress == NetworkEgress::None;
+    Ok(tx.networks_of_other_zones(region, zone, only_translated).await?)
+}
+
 /// What the packets of a new network leave through, where nobody says it.
 async fn default_egress(tx: &Tx, region: &str) -> Result<NetworkEgress, AppError> {
-    let has_addresses = tx.count_addresses(&super::address::of_region(region)).await? > 0;
+    let has_addresses = tx.count_addresses(&address::of_region(region)).await? > 0;
     Ok(if has_addresses { NetworkEgress::Exclusive } else { NetworkEgress::None })
 }
 

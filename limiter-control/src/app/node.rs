@@ -1,7 +1,9 @@
 //! Nodes.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use limiter_api::params::{NewNode, NodeChange, Paging};
 use limiter_api::views;
 use limiter_domain::{Node, NodeId, NodeInterface, node};
@@ -46,7 +48,7 @@ impl App {
             Begun::New(change) => change,
             Begun::Again(answer) => return Ok(answer),
         };
-        let known = known(&change.tx, Some(&new.name), new.shared_address.as_deref()).await?;
+        let known = known(&change.tx, &new.region, Some(&new.name), new.shared_address.as_deref()).await?;
         let id = NodeId::of_random(rand::random());
         let made = node::create(id, &new, known.facts(), change.now, change.revision())?;
         let node = put(&mut change, made).await?;
@@ -80,7 +82,7 @@ impl App {
         call.check_version(before.version)?;
         let name = wanted.name.as_deref().filter(|name| *name != &*before.name);
         let address = wanted.shared_address.as_ref().and_then(Option::as_deref);
-        let known = known(&change.tx, name, address).await?;
+        let known = known(&change.tx, &before.region, name, address).await?;
         let (now, revision) = (change.now, change.revision());
         let mut made = node::update(&before, &wanted, known.facts(), now, revision)?;
         if let Some(fenced) = input.fenced {
@@ -123,25 +125,31 @@ struct Known {
     name_taken: bool,
     sharing: Vec<Node>,
     is_pooled: bool,
+    owned: Option<IpNet>,
 }
 
 impl Known {
     fn facts(&self) -> node::Facts<'_> {
-        node::Facts { name_taken: self.name_taken, nodes: &self.sharing, is_pooled: self.is_pooled }
+        let Self { name_taken, sharing, is_pooled, owned } = self;
+        node::Facts { name_taken: *name_taken, nodes: sharing, is_pooled: *is_pooled, owned: *owned }
     }
 }
 
-async fn known(tx: &Tx, name: Option<&str>, address: Option<&str>) -> Result<Known, AppError> {
+async fn known(tx: &Tx, region: &str, name: Option<&str>, address: Option<&str>) -> Result<Known, AppError> {
     let name_taken = match name {
         Some(name) => tx.node_by_name(name).await?.is_some(),
         None => false,
     };
-    let is_pooled = match address.and_then(|text| text.parse().ok()) {
-        Some(address) => tx.address(address).await?.is_some(),
-        None => false,
+    let Some(address) = address.and_then(|text| text.parse::<Ipv4Addr>().ok()) else {
+        return Ok(Known { name_taken, sharing: Vec::new(), is_pooled: false, owned: None });
     };
-    let sharing = if address.is_some() { tx.nodes_sharing().await? } else { Vec::new() };
-    Ok(Known { name_taken, sharing, is_pooled })
+    let owned = super::address::owned(tx, region).await?;
+    Ok(Known {
+        name_taken,
+        sharing: tx.nodes_sharing().await?,
+        is_pooled: tx.address(address).await?.is_some(),
+        owned: owned.into_iter().find(|net| net.contains(&IpAddr::V4(address))),
+    })
 }
 
 fn egress_addresses(text: Option<&str>) -> Result<Option<EgressAddresses>, AppError> {

@@ -193,10 +193,18 @@ impl Tx {
         self.all_by(filter.query(), [Column::CreatedUs, Column::Id]).await
     }
 
-    /// The networks of a region's other zones than `zone` that are translated.
-    pub async fn networks_translated(&self, region: &str, zone: &str) -> Result<Vec<Network>, StoreError> {
+    /// The networks of a region's other zones than `zone`, or only those that are translated.
+    pub async fn networks_of_other_zones(
+        &self,
+        region: &str,
+        zone: &str,
+        only_translated: bool,
+    ) -> Result<Vec<Network>, StoreError> {
         let query = Entity::find().filter(Column::Region.eq(region)).filter(Column::Zone.ne(zone));
-        self.all(query.filter(Column::Egress.ne(NetworkEgress::None.code()))).await
+        let query = query.apply_if(only_translated.then_some(NetworkEgress::None), |query, none| {
+            query.filter(Column::Egress.ne(none.code()))
+        });
+        self.all_by(query, [Column::CreatedUs, Column::Id]).await
     }
 
     /// Regions with a network that is being deleted.

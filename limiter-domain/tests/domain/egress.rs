@@ -218,11 +218,11 @@ fn networks_with_the_same_addresses_are_not_translated_at_one_node() {
     let interfaces = vec![node(1).interfaces.remove(0), both.clone()];
     let change = NetworkChange { egress: Some(NetworkEgress::Shared), ..NetworkChange::default() };
     let update = |nodes: &[Node], other: &Network| {
-        let translated = std::slice::from_ref(other);
         let facts = network::Facts {
             claims: &claims,
             nodes,
-            translated,
+            elsewhere: std::slice::from_ref(other),
+            addresses: &[],
             instances: &[],
             name_taken: false,
             external_id_taken: false,

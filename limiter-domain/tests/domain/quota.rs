@@ -41,7 +41,15 @@ fn facts<'a>(
     nodes: &'a [Node],
     instances: &'a [Instance],
 ) -> network::Facts<'a> {
-    network::Facts { claims, nodes, translated: &[], instances, name_taken: false, external_id_taken: false }
+    network::Facts {
+        claims,
+        nodes,
+        elsewhere: &[],
+        addresses: &[],
+        instances,
+        name_taken: false,
+        external_id_taken: false,
+    }
 }
 
 fn made(new: &NewNetwork) -> Result<Network, Refusal> {

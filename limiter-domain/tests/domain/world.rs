@@ -223,7 +223,8 @@ impl World {
         let facts = network::Facts {
             claims: &claims,
             nodes: &self.nodes,
-            translated: &[],
+            elsewhere: &[],
+            addresses: &[],
             instances: &self.instances,
             name_taken: false,
             external_id_taken: false,
