@@ -172,7 +172,7 @@ pub fn import(ranges: &[Range], region: &str, facts: Facts<'_>) -> Result<(), Re
     for (index, range) in ranges.iter().enumerate() {
         let prefixes = || Ipv4Subnets::new(range.first, range.last, 0);
         let owned = prefixes().find_map(|net| facts.claims.conflict(&IpNet::V4(net), None));
-        if let Some((prefix, _)) = owned {
+        if let Some((prefix, ())) = owned {
             let message = format!(
                 "{range} overlaps {prefix}, a prefix of a network of region {region:?}; choose addresses that no instance has"
             );
