@@ -8,7 +8,9 @@ pub const MASK: u32 = !0 << SHIFT;
 /// Place of the number in the mark.
 pub const SHIFT: u32 = 18;
 /// Largest number of an address; 0 stands for none.
-pub const NUMBER_MAX: u32 = !0 >> SHIFT;
+pub const NUMBER_MAX: u32 = NOWHERE - 1;
+/// The number that never has an address: packets with it are dropped.
+pub const NOWHERE: u32 = !0 >> SHIFT;
 
 /// `mark` with the field set to `number`.
 #[inline(always)]

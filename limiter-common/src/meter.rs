@@ -76,17 +76,17 @@ impl Control {
         Self(bound_ns | flags & (Self::OFFLINE | Self::OBSERVE))
     }
 
-    /// The same with the number of an egress address; 0 for none.
+    /// The same with the number of an egress address, as of [`mark`]; 0 for none.
     #[must_use]
     pub const fn with_egress(self, number: u32) -> Self {
-        let field = (mark::NUMBER_MAX as u64) << Self::EGRESS_SHIFT;
-        Self(self.0 & !field | ((number & mark::NUMBER_MAX) as u64) << Self::EGRESS_SHIFT)
+        let field = (mark::NOWHERE as u64) << Self::EGRESS_SHIFT;
+        Self(self.0 & !field | ((number & mark::NOWHERE) as u64) << Self::EGRESS_SHIFT)
     }
 
     /// Number of the egress address that the network's packets up are marked with, [`mark`]; 0 for none.
     #[inline(always)]
     pub const fn egress(self) -> u32 {
-        (self.0 >> Self::EGRESS_SHIFT) as u32 & mark::NUMBER_MAX
+        (self.0 >> Self::EGRESS_SHIFT) as u32 & mark::NOWHERE
     }
 
     /// How far the meter may run ahead of now before it refuses, nanoseconds.

@@ -30,7 +30,7 @@ fn packets_up_carry_the_number_and_keep_the_marks_of_others() {
     for limit in
         [UNLIMITED, limit(5_000_000, 1_000_000_000, 0), limit(5_000_000, 1_000_000_000, Control::OBSERVE)]
     {
-        for number in [1, 77, mark::NUMBER_MAX] {
+        for number in [1, 77, mark::NUMBER_MAX, mark::NOWHERE] {
             through(&fixture, limit, number);
             assert_eq!(mark_of(&mut fixture, Direction::Up), THEIRS | number << mark::SHIFT);
             assert_eq!(mark_of(&mut fixture, Direction::Down), THEIRS, "down nothing is marked");
@@ -42,7 +42,7 @@ fn packets_up_carry_the_number_and_keep_the_marks_of_others() {
 
 #[test]
 fn a_limit_is_the_same_with_and_without_an_address() {
-    for number in [0, mark::NUMBER_MAX] {
+    for number in [0, mark::NOWHERE] {
         let control = Control::new(30_000_000, Control::OBSERVE).with_egress(number);
         assert_eq!((control.bound_ns(), control.has(Control::OBSERVE)), (30_000_000, true));
         assert!(!control.has(Control::OFFLINE));

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 
 use limiter_common::interface::{Interface, Zone};
 use limiter_common::key::{AddressKey, Target};
+use limiter_common::mark;
 use limiter_common::meter::Direction;
 
 use super::observed::Hooked;
@@ -220,10 +221,16 @@ impl fmt::Display for Action {
             Self::RemoveInterface { device, .. } => write!(f, "leave interface {device}"),
             Self::RemovePrefixes(keys) => write!(f, "remove {}", count(keys.len(), "prefix", "prefixes")),
             Self::RemoveTable => f.write_str("remove the table of egress addresses"),
-            Self::Switch { limit, egress } => match egress.address() {
-                Some(address) => write!(f, "{} leaves through {address}", limit.name),
-                None => write!(f, "{} is routed as it is", limit.name),
-            },
+            Self::Switch { limit, egress } => {
+                let waits = limit.limits[Direction::Up as usize].control().egress() == mark::NOWHERE;
+                match egress.address() {
+                    Some(address) if waits => {
+                        write!(f, "{} leaves nowhere until {address} is its own", limit.name)
+                    }
+                    Some(address) => write!(f, "{} leaves through {address}", limit.name),
+                    None => write!(f, "{} is routed as it is", limit.name),
+                }
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use super::error::PlanError;
 use super::interfaces::uplinks;
 use super::observed::Observed;
 use super::slots::Assignment;
-use crate::desired::{Desired, Egress, EgressAddresses};
+use crate::desired::{Desired, Egress, EgressAddresses, Network};
 use crate::egress::table::{Around, Change, Content, Table};
 
 /// What the node shall have of egress addresses.
@@ -25,12 +25,18 @@ pub struct WantedEgress {
     /// Devices on which they are announced.
     pub announced_at: Vec<u32>,
     numbers: BTreeMap<Ipv4Addr, u32>,
+    /// Exclusive addresses whose network leaves nowhere until others no longer leave through them.
+    waited_for: BTreeSet<Ipv4Addr>,
 }
 
 impl WantedEgress {
-    /// Number of an address in the mark; 0 for none.
+    /// Number in the mark of a network's packets.
     pub fn number(&self, egress: Egress) -> u32 {
-        egress.address().and_then(|address| self.numbers.get(&address)).copied().unwrap_or(0)
+        match egress.address() {
+            None => 0,
+            Some(address) if self.waited_for.contains(&address) => mark::NOWHERE,
+            Some(address) => self.numbers.get(&address).copied().unwrap_or(mark::NOWHERE),
+        }
     }
 }
 
@@ -51,18 +57,24 @@ pub fn wanted(
     }
     are_free(desired, observed, &addresses)?;
     let numbers = numbers(&addresses, &held.egress, &marked(desired, observed, assignment))?;
+    let waited_for = waited_for(desired, observed, assignment, &numbers);
     let uplinks = uplinks(desired, observed)?;
     let devices = match desired.egress_addresses {
         EgressAddresses::Routed => BTreeMap::new(),
         EgressAddresses::Assign => devices(observed, &uplinks, &addresses)?,
     };
+    let egress = numbers.iter().map(|(&address, &number)| (number, address));
+    // Where the table was lost, a network that waits may be marked with this very number.
+    let is_opened = |(number, address): &(u32, Ipv4Addr)| {
+        !waited_for.contains(address) || held.egress.get(number) == Some(address)
+    };
     let content = Content {
-        egress: numbers.iter().map(|(&address, &number)| (number, address)).collect(),
+        egress: egress.filter(is_opened).collect(),
         addresses,
         around: around(desired, observed, &uplinks),
     };
     let announced_at = if devices.is_empty() { Vec::new() } else { uplinks };
-    Ok(WantedEgress { content, devices, announced_at, numbers })
+    Ok(WantedEgress { content, devices, announced_at, numbers, waited_for })
 }
 
 /// Content of the table as it is.
@@ -123,6 +135,38 @@ pub(super) fn marking(observed: &Observed) -> impl Iterator<Item = (u32, u32)> {
         .filter(|(_, number)| *number != 0)
 }
 
+/// Exclusive addresses that a network takes over while others leave through them, or may: where the agent does not
+/// know all connections, or the table is gone that says what marks stand for.
+fn waited_for(
+    desired: &Desired,
+    observed: &Observed,
+    assignment: &Assignment,
+    numbers: &BTreeMap<Ipv4Addr, u32>,
+) -> BTreeSet<Ipv4Addr> {
+    let Some(egress) = &observed.egress else { return BTreeSet::new() };
+    let held = held(observed);
+    let is_table_there = matches!(egress.table, Table::Ours(_) | Table::Changed(_));
+    let number_of: BTreeMap<u32, u32> = marking(observed).collect();
+    let used: BTreeSet<(u32, u32)> = number_of.iter().map(|(&slot, &number)| (number, slot)).collect();
+    let mut doubted = BTreeSet::new();
+    if egress.are_connections_doubted || !is_table_there {
+        doubted.extend(&held.addresses);
+        doubted.extend(ours(observed).map(|(_, address)| address));
+    }
+    let waits = |(network, &slot): (&Network, &u32)| {
+        let Egress::Exclusive(address) = network.egress else { return None };
+        let now = number_of.get(&slot);
+        if now.is_some_and(|now| held.egress.get(now) == Some(&address)) {
+            return None;
+        }
+        let shall = numbers.get(&address).copied().unwrap_or_default();
+        let by_others = used.range((shall, 0)..=(shall, u32::MAX)).any(|(_, user)| *user != slot);
+        let is_used = by_others || doubted.contains(&address) || (!is_table_there && now.is_some());
+        is_used.then_some(address)
+    };
+    desired.networks.iter().zip(&assignment.slots).filter_map(waits).collect()
+}
+
 /// An address keeps its number. One that is new gets one that nothing stands for: neither in the table nor, where
 /// the table was lost, in a meter.
 fn numbers(
@@ -130,7 +174,7 @@ fn numbers(
     held: &BTreeMap<u32, Ipv4Addr>,
     marked: &BTreeMap<u32, Option<Ipv4Addr>>,
 ) -> Result<BTreeMap<Ipv4Addr, u32>, PlanError> {
-    let lost = marked.iter().filter(|(number, _)| !held.contains_key(number));
+    let lost = marked.iter().filter(|(number, _)| !held.contains_key(number) && **number != mark::NOWHERE);
     let lost = lost.filter_map(|(&number, address)| Some((number, (*address)?)));
     let mut numbers = BTreeMap::new();
     for (number, address) in held.iter().map(|(&number, &address)| (number, address)).chain(lost) {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 use limiter_common::key::{AddressKey, Target};
+use limiter_common::mark;
 use limiter_common::meter::{Control, Direction};
 
 use super::action::{Action, SlotLimit};
@@ -206,7 +207,8 @@ pub(super) fn flush(
 ) -> Option<Flush> {
     let held = egress::held(observed);
     // What was not translated before is found among all connections alone.
-    let all = doubt || limits.switching.values().any(|number| !held.egress.contains_key(number));
+    let is_untranslated = |number: &u32| *number != mark::NOWHERE && !held.egress.contains_key(number);
+    let all = doubt || limits.switching.values().any(is_untranslated);
     let number_of: HashMap<u32, u32> = egress::marking(observed).collect();
     let released = wanted.assignment.releases.iter().filter_map(|slot| number_of.get(slot));
     let before = limits.switching.values().chain(released).filter_map(|number| held.egress.get(number));

@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 use limiter_common::meter::Direction;
 use proptest::prelude::*;
 
+use super::ROUNDS_MAX;
 use super::action::Action;
 use super::observed::{Observed, ObservedEgress};
 use super::plan::{Plan, plan};
@@ -19,6 +20,8 @@ use crate::netlink::Link;
 
 const UPLINK: u32 = 9;
 const NETWORKS: u8 = 3;
+/// Exclusive addresses, and shared ones.
+const ADDRESSES: u8 = 3;
 const HOST: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 9);
 
 /// A node with the connection that the one instance of each network holds open.
@@ -29,7 +32,7 @@ struct World {
     connections: BTreeMap<u8, Ipv4Addr>,
 }
 
-/// What a network is to have: up to three addresses of its own, or one of two shared ones; a limit.
+/// What a network is to have: an address of its own, which others may have had before, or a shared one; a limit.
 #[derive(Clone, Debug)]
 struct Shape {
     egress: Option<(bool, u8)>,
@@ -99,25 +102,30 @@ impl World {
         self.send(plan, desired);
     }
 
-    /// Brings the node to `desired` in `steps` steps, or all; says what was wrong on the way.
-    fn bring(&mut self, desired: &Desired, steps: usize) -> Result<(), String> {
+    /// Brings the node to `desired`, round by round, in `steps` steps or all; says what was wrong on the way.
+    fn bring(&mut self, desired: &Desired, mut steps: usize) -> Result<(), String> {
         if desired.networks.iter().any(|network| network.egress != Egress::None) {
             let unseen = ObservedEgress { are_connections_doubted: true, ..ObservedEgress::default() };
             self.node.egress.get_or_insert(unseen);
         }
-        let plan = plan(desired, &self.node).map_err(|error| error.to_string())?;
-        let before = self.clone();
-        for action in plan.actions.iter().take(steps) {
-            self.carry_out(action, &plan, desired);
-            self.is_safe(&before, &plan, desired).map_err(|error| format!("{error} after: {action}"))?;
+        for _ in 0..ROUNDS_MAX {
+            let plan = plan(desired, &self.node).map_err(|error| error.to_string())?;
+            if plan.actions.is_empty() {
+                return self.is_settled(desired);
+            }
+            let before = self.clone();
+            for action in &plan.actions {
+                let Some(left) = steps.checked_sub(1) else {
+                    // Killed: what the next agent knows of connections is nothing.
+                    self.suffer(Trouble::AgentKilled);
+                    return Ok(());
+                };
+                steps = left;
+                self.carry_out(action, &plan, desired);
+                self.is_safe(&before, &plan, desired).map_err(|error| format!("{error} after: {action}"))?;
+            }
         }
-        if steps < plan.actions.len() {
-            // Killed: what the next agent knows of connections is nothing.
-            self.suffer(Trouble::AgentKilled);
-            return Ok(());
-        }
-        self.send(&plan, desired);
-        self.is_settled(desired)
+        Err("it does not settle".into())
     }
 
     fn is_safe(&self, before: &Self, plan: &Plan, desired: &Desired) -> Result<(), String> {
@@ -152,7 +160,33 @@ impl World {
                 return Err(format!("{} has more than it shall under the new address", network.name));
             }
         }
+        self.are_apart(before, plan, desired)?;
         self.ways_back(before)
+    }
+
+    /// Networks whose packets leave through an address.
+    fn users(&self, plan: &Plan, desired: &Desired, address: Ipv4Addr) -> BTreeSet<u8> {
+        let leaves = |network: &u8| {
+            self.connections.get(network) == Some(&address)
+                || self.new_packet(plan, desired, *network) == Some(address)
+        };
+        (0..NETWORKS).filter(leaves).collect()
+    }
+
+    /// Nobody else leaves through an exclusive address that its network did not have before.
+    fn are_apart(&self, before: &Self, plan: &Plan, desired: &Desired) -> Result<(), String> {
+        for network in &desired.networks {
+            let Egress::Exclusive(address) = network.egress else { continue };
+            let number: u8 = network.name[1..].parse().expect("a number");
+            let users = self.users(plan, desired, address);
+            if users.len() > 1
+                && users.contains(&number)
+                && !before.users(plan, desired, address).contains(&number)
+            {
+                return Err(format!("networks {users:?} leave through {address} at once"));
+            }
+        }
+        Ok(())
     }
 
     /// Every address that a packet may leave through is on the uplink, and guarded, unless it was lost before.
@@ -177,10 +211,6 @@ impl World {
     }
 
     fn is_settled(&self, desired: &Desired) -> Result<(), String> {
-        let left = plan(desired, &self.node).map_err(|error| error.to_string())?;
-        if !left.actions.is_empty() {
-            return Err(format!("left to do: {:?}", left.actions));
-        }
         for network in &desired.networks {
             let number: u8 = network.name[1..].parse().expect("a number");
             let wanted = network.egress.address().unwrap_or(instance(number));
@@ -219,17 +249,20 @@ impl World {
 }
 
 fn state() -> impl Strategy<Value = Desired> {
-    let egress = prop::option::of((any::<bool>(), 0_u8..2));
+    let egress = prop::option::of((any::<bool>(), 0..ADDRESSES));
     let shape = (egress, prop::option::of(1_u8..4)).prop_map(|(egress, mbps)| Shape { egress, mbps });
     prop::collection::btree_map(0..NETWORKS, shape, 0..4).prop_map(|networks| {
         let mut text = "version: 1\ninterfaces: [{match: \"inst*\"}]\n".to_owned();
         text += if networks.is_empty() { "" } else { "networks:\n" };
+        let mut taken = BTreeSet::new();
         for (number, Shape { egress, mbps }) in networks {
             let rate = mbps.map_or_else(String::new, |mbps| format!(", up: {mbps}Mbps"));
             let egress = match egress {
-                None => String::new(),
                 Some((true, shared)) => format!(", egress: {{shared: 198.51.100.{}}}", 100 + shared),
-                Some((false, own)) => format!(", egress: {{exclusive: 198.51.100.{}}}", number * 2 + own + 1),
+                Some((false, own)) if taken.insert(own) => {
+                    format!(", egress: {{exclusive: 198.51.100.{}}}", own + 1)
+                }
+                _ => String::new(),
             };
             let instance = format!("{{name: i, addresses: [{}]}}", instance(number));
             let _ = writeln!(

@@ -177,6 +177,49 @@ fn no_moment_has_a_higher_cap_under_the_basic_address() {
 }
 
 #[test]
+fn an_address_that_changes_hands_is_never_of_two() {
+    let topology = Topology::new(&[1, 1]);
+    let mirror = Mirror::start(&topology.host, to(false));
+    let [gold, other] = [GOLD, SHARED].map(exclusive);
+    let states = [[&gold, &other], [&other, &gold]].map(|[one, two]| state(&[one, two]));
+    let mut agent = Agent::stopped(&topology.node, &states[0]);
+    let notices = agent.launch_watched(None);
+    let stop = AtomicBool::new(false);
+    // The length of a packet says whose it is.
+    let lengths = [100_usize, 200];
+    thread::scope(|scope| {
+        for (network, length) in lengths.into_iter().enumerate() {
+            let (topology, stop) = (&topology, &stop);
+            scope.spawn(move || {
+                topology.instance(network, 0).namespace.enter(|| {
+                    let held = UdpSocket::bind(("0.0.0.0", 5002)).expect("socket");
+                    while !stop.load(Ordering::Relaxed) {
+                        let fresh = UdpSocket::bind(("0.0.0.0", 0)).expect("socket");
+                        for socket in [&held, &fresh] {
+                            let _ = socket.send_to(&vec![0; length], to(false));
+                        }
+                        thread::sleep(Duration::from_micros(500));
+                    }
+                });
+            });
+        }
+        thread::sleep(Duration::from_millis(200));
+        for round in 0..8 {
+            to_state(&mut agent, &notices, &states[(round + 1) % 2]);
+            thread::sleep(Duration::from_millis(100));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    for address in [GOLD, SHARED] {
+        let seen = mirror.seen();
+        let seen = seen.iter().filter(|seen| seen.from.ip() == IpAddr::V4(address));
+        let owners: Vec<u64> = seen.map(|seen| seen.bytes).collect();
+        let changes = owners.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        assert_eq!(changes, 8, "{address} has one owner after the other\n{}", agent.log());
+    }
+}
+
+#[test]
 fn a_plan_that_ends_takes_its_address_along() {
     let topology = Topology::new(&[1]);
     let _mirror = Mirror::start(&topology.host, to(false));
