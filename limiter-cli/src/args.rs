@@ -15,7 +15,7 @@ use clap_complete::Shell;
 use jiff::SignedDuration;
 
 pub(crate) use access::{AccountCommand, LoginArgs, TokenCommand, UserCommand};
-pub(crate) use address::{AddressCommand, Ranges};
+pub(crate) use address::{AddressCommand, ChangeArgs};
 pub(crate) use place::{Import, InstanceCommand, NetworkCommand, NodeCommand, NodeEgress, Switch};
 pub(crate) use plan::{EndArgs, PlanCommand};
 pub(crate) use rule::RuleCommand;

@@ -34,18 +34,18 @@ pub(crate) enum AddressCommand {
         at: Option<Timestamp>,
     },
     /// Make addresses available to plans; plans of the region that have none get one each
-    Import(Ranges),
+    Import(ChangeArgs),
     /// Take addresses that no plan has away
-    Remove(Ranges),
+    Remove(ChangeArgs),
 }
 
 /// Which addresses.
 #[derive(Debug, Args)]
-pub(crate) struct Ranges {
+pub(crate) struct ChangeArgs {
     /// 198.51.100.0/28 (without its first and last), 198.51.100.8-198.51.100.20 (with both), or one address
     #[arg(required = true, value_name = "RANGE")]
     pub(crate) ranges: Vec<String>,
-    /// Their region [default: default]
+    /// Their region [default: `default`]
     #[arg(long)]
     pub(crate) region: Option<String>,
     /// Say what would change, change nothing

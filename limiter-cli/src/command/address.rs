@@ -8,7 +8,7 @@ use limiter_api::params::{AddressQuery, AddressRanges, AddressUseQuery};
 use limiter_api::views::{Address, AddressUse, AddressesChanged};
 
 use super::Session;
-use crate::args::{AddressCommand, Ranges};
+use crate::args::{AddressCommand, ChangeArgs};
 use crate::confirm;
 use crate::failure::Failure;
 use crate::lookup::{names, node_name};
@@ -96,7 +96,7 @@ enum Verb {
 }
 
 /// Asks what would change first, and a person where it cannot be taken back.
-async fn change(session: &Session, args: Ranges, verb: Verb) -> Result<(), Failure> {
+async fn change(session: &Session, args: ChangeArgs, verb: Verb) -> Result<(), Failure> {
     let is_dry = args.dry_run;
     let mut ranges = AddressRanges { region: args.region, ranges: args.ranges, dry_run: true };
     let wanted = call(session, &ranges, verb).await?;
