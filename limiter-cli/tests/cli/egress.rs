@@ -209,6 +209,19 @@ fn moving() -> Server {
 }
 
 #[test]
+fn who_may_not_see_nodes_sees_their_ids() {
+    let server = moving();
+    let person = operator(&server);
+    let row = |shown: String| {
+        let line = shown.lines().find(|line| line.starts_with("egress node")).map(str::to_owned);
+        line.unwrap_or_else(|| panic!("no egress node: {shown}"))
+    };
+    assert!(row(person.run("network show net-1").code(0).out).ends_with(" n1"));
+    server.world.lock().hides_nodes = true;
+    assert!(row(person.run("network show net-1").code(0).out).ends_with(" node-1"));
+}
+
+#[test]
 fn a_move_is_asked_for_and_waited_for() {
     let server = moving();
     // One look is of the operator, the others see the address on its way.
