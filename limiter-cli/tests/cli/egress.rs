@@ -148,7 +148,13 @@ fn a_node_has_a_shared_address_or_none() {
     }
     let table = person.run("node list").code(0).out;
     assert!(table.contains("SHARED ADDRESS") && table.contains("198.51.100.1"), "{table}");
-    let json = person.run("node update n1 --no-shared-address -o json").code(0).json();
+    let asked = person.run("node update n1 --no-shared-address").code(2);
+    assert!(asked.err.contains("no IPv4 Internet there") && asked.err.contains("--yes"), "{asked:?}");
+    let asked = person.run("node update n1 --shared-address 198.51.100.2").code(2);
+    assert!(asked.err.contains("198.51.100.2 instead of 198.51.100.1"), "{asked:?}");
+    person.run("node update n1 --shared-address 198.51.100.1").code(0);
+    assert_eq!(server.world.lock().nodes[0].shared_address.as_deref(), Some("198.51.100.1"));
+    let json = person.run("node update n1 --no-shared-address --yes -o json").code(0).json();
     assert_eq!(
         (&json["shared_address"], &json["egress_addresses"]),
         (&serde_json::Value::Null, &"routed".into())
@@ -200,6 +206,19 @@ fn moving() -> Server {
         world.networks = vec![Network { egress: "exclusive".into(), egress_node, ..network(1) }];
     }
     server
+}
+
+#[test]
+fn who_may_not_see_nodes_sees_their_ids() {
+    let server = moving();
+    let person = operator(&server);
+    let row = |shown: String| {
+        let line = shown.lines().find(|line| line.starts_with("egress node")).map(str::to_owned);
+        line.unwrap_or_else(|| panic!("no egress node: {shown}"))
+    };
+    assert!(row(person.run("network show net-1").code(0).out).ends_with(" n1"));
+    server.world.lock().hides_nodes = true;
+    assert!(row(person.run("network show net-1").code(0).out).ends_with(" node-1"));
 }
 
 #[test]

@@ -75,6 +75,8 @@ pub(crate) struct Inside {
     pub(crate) calls: Vec<String>,
     /// Headers of the last call.
     pub(crate) headers: HeaderMap,
+    /// Nodes are not for the caller.
+    pub(crate) hides_nodes: bool,
     /// Any token is refused.
     pub(crate) is_closed: bool,
 }

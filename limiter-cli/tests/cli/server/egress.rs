@@ -96,6 +96,9 @@ async fn create_node(State(world): State<World>, Json(new): Json<NewNode>) -> Re
 
 async fn one_node(State(world): State<World>, Path(id): Path<String>) -> Response {
     let mut world = world.lock();
+    if world.hides_nodes {
+        return problem(403, "Forbidden", "user alice is customer and may not see nodes", None);
+    }
     let looks_left = world.moves_in.1;
     let Some(node) = world.nodes.iter_mut().find(|node| node.id == id || node.name == id) else {
         return not_found();
