@@ -137,6 +137,8 @@ pub struct Node {
     pub egress_addresses: String,
     /// It gives the addresses of plans away, where another node may have them, and gets no new ones.
     pub drained: bool,
+    /// Addresses of plans that it may use now, also those that it is to let go of.
+    pub addresses: u64,
     /// The revision in force on it.
     pub acked_revision: u64,
     /// The last revision that concerns it: it has everything where `acked_revision` is no lower.
@@ -214,6 +216,8 @@ pub struct Network {
     /// What its IPv4 packets leave through: `none` (they are routed), `shared` (the node's address) or
     /// `exclusive` (the plan's while that serves it, else the node's).
     pub egress: String,
+    /// The address of the plan that it leaves through while that serves it.
+    pub address: Option<String>,
     /// The node that is to use the plan's address.
     pub egress_node: Option<String>,
     /// The node that may still use the plan's address: no other one gets it before it let go.
@@ -260,6 +264,8 @@ pub struct Address {
 /// From when to when an address was of one network at one node: nobody else's packets left through it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AddressUse {
+    /// Identity.
+    pub id: String,
     /// The address.
     pub address: String,
     /// The plan that had it.

@@ -20,6 +20,7 @@ pub(crate) fn network() -> Network {
         prefixes: vec!["10.10.0.0/24".into()],
         nodes: None,
         egress: "none".into(),
+        address: None,
         egress_node: None,
         egress_leaving: None,
         internet: "allow".into(),
@@ -112,6 +113,7 @@ pub(crate) fn node() -> Node {
         shared_address: None,
         egress_addresses: "assign".into(),
         drained: false,
+        addresses: 0,
         acked_revision: 7,
         wanted_revision: 7,
         acked_at: Some(at()),
@@ -135,6 +137,7 @@ pub(crate) fn address() -> Address {
 
 pub(crate) fn address_use() -> AddressUse {
     AddressUse {
+        id: "use-1".into(),
         address: "198.51.100.7".into(),
         plan: "plan-1".into(),
         account: "acc-1".into(),

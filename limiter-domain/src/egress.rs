@@ -84,8 +84,8 @@ pub fn place(
 
 /// Gives the address of `plan`, which holds `network`, to the node `to`.
 ///
-/// Refused with `PlanNotAssociated` where the plan has no address or no network, and with
-/// `InvalidParameter` where the node does not carry the network or is fenced.
+/// Refused with `PlanNotAssociated` where the plan has no address or no network, or where the network does
+/// not leave through it, and with `InvalidParameter` where the node does not carry the network or is fenced.
 pub fn move_to(
     plan: &Plan,
     network: &Network,
@@ -101,8 +101,12 @@ pub fn move_to(
         );
         return Err(Refusal::new(Code::InvalidParameter, message).at("node"));
     }
-    let Some(egress) = plan.egress.as_ref().filter(|_| plan.network.is_some()) else {
-        let message = format!("plan {} has no address that network {} leaves through", plan.id, network.id);
+    let uses = plan.network.is_some() && network.egress == NetworkEgress::Exclusive;
+    let Some(egress) = plan.egress.as_ref().filter(|_| uses) else {
+        let message = format!(
+            "network {} does not leave through an address of plan {}; make its egress exclusive first",
+            network.id, plan.id
+        );
         return Err(Refusal::new(Code::PlanNotAssociated, message));
     };
     if egress.node.as_ref() == Some(&to.id) {
@@ -135,9 +139,7 @@ pub(crate) fn fits(network: &Network, facts: &Facts<'_>) -> Result<(), Refusal> 
         return Err(Refusal::new(Code::AddressConflict, message).at("prefixes"));
     }
     let is_translated = |network: &Network| network.egress != NetworkEgress::None;
-    let kind = network.kind != NetworkKind::Vpc;
-    let shares = network.egress == NetworkEgress::Shared || (is_translated(network) && kind);
-    let without = carriers(network, nodes).find(|node| shares && node.shared_address.is_none());
+    let without = carriers(network, nodes).find(|node| shares(network) && node.shared_address.is_none());
     if let Some(node) = without {
         let message = format!(
             "node {} has no shared address for the network's packets; give it one, or make the network's egress none",
@@ -159,6 +161,15 @@ pub(crate) fn fits(network: &Network, facts: &Facts<'_>) -> Result<(), Refusal> 
         }
     }
     Ok(())
+}
+
+/// True where a network leaves, now or without its plan, through the shared addresses of its nodes.
+pub(crate) fn shares(network: &Network) -> bool {
+    match network.egress {
+        NetworkEgress::None => false,
+        NetworkEgress::Shared => true,
+        NetworkEgress::Exclusive => network.kind != NetworkKind::Vpc,
+    }
 }
 
 /// The node that left has let go: the next one is told.
@@ -192,7 +203,8 @@ fn moved(plan: &Plan, to: Option<NodeId>, nodes: &[Node], now: Timestamp, revisi
     let mut next = plan.clone();
     next.egress =
         Some(Egress { address: egress.address, node: to, leaving: leaving.map(|node| node.id.clone()) });
-    Step::of(plan, next, revision).with(now, EventKind::PlanAddressMoving, detail)
+    let kind = if leaving.is_some() { EventKind::PlanAddressMoving } else { EventKind::PlanAddressMoved };
+    Step::of(plan, next, revision).with(now, kind, detail)
 }
 
 /// A fenced node passes nothing, and one that never asked was never told anything.

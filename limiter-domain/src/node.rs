@@ -10,7 +10,7 @@ use limiter_state::{EgressAddresses, Mode, Pattern, Policy};
 
 use crate::acknowledge::{carries, has_asked, is_behind};
 use crate::claims::at_most;
-use crate::{Change, Code, EventKind, Happening, Network, NodeId, Refusal, Revision, text};
+use crate::{Change, Code, EventKind, Happening, Network, NodeId, Refusal, Revision, egress, text};
 
 /// A machine with an agent. It carries the networks of its region whose zone one of its interfaces has.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,6 +117,8 @@ pub struct Facts<'a> {
     pub is_pooled: bool,
     /// What networks of the region own and has the shared address in it.
     pub owned: Option<IpNet>,
+    /// Where the node is to have no shared address any more: the networks of the region.
+    pub networks: &'a [Network],
 }
 
 /// Longest list of interfaces or uplinks.
@@ -160,7 +162,7 @@ pub fn create(
     Ok(Change { value: node, reaches_nodes: true, events })
 }
 
-/// Changes a node. Refused as [`create`].
+/// Changes a node. Refused as [`create`], and with `NodeInUse` where a network needs its shared address.
 pub fn update(
     node: &Node,
     change: &NodeChange,
@@ -184,6 +186,7 @@ pub fn update(
     text::free(facts.name_taken, "name", change.name.as_deref())?;
     if next.shared_address != node.shared_address {
         unused(&next, facts)?;
+        unneeded(&next, facts.networks)?;
         next.former_addresses.retain(|_| is_behind(node));
         next.former_addresses.extend(node.shared_address);
     }
@@ -257,6 +260,18 @@ fn shared_address(text: &str) -> Result<Ipv4Addr, Refusal> {
         let message = format!("{:?} {error}", text::shortened(text));
         Refusal::new(Code::InvalidParameter, message).at("shared_address")
     })
+}
+
+/// Refuses to leave a network that `node` carries without an address.
+fn unneeded(node: &Node, networks: &[Network]) -> Result<(), Refusal> {
+    let needs = |network: &&Network| carries(node, network) && egress::shares(network);
+    let network = networks.iter().find(needs).filter(|_| node.shared_address.is_none());
+    let Some(network) = network else { return Ok(()) };
+    let message = format!(
+        "network {} leaves through the shared address of node {}; give the node another, or make the network's egress none",
+        network.id, node.name
+    );
+    Err(Refusal::new(Code::NodeInUse, message).at("shared_address"))
 }
 
 /// Refuses a shared address that is another node's, or one for plans.

@@ -78,7 +78,7 @@ pub struct Facts<'a> {
     pub known: Option<Ipv4Addr>,
     /// Prefixes of the networks of the region's zones.
     pub claims: &'a Claims<()>,
-    /// At least the nodes that have a shared address, or may still use one.
+    /// At least the nodes of the region, and those that have a shared address or may still use one.
     pub nodes: &'a [Node],
     /// Plans of the region that are there and have no address.
     pub plans_without: usize,
@@ -161,10 +161,19 @@ pub fn read(texts: &[String]) -> Result<Vec<Range>, Refusal> {
 
 /// Whether `ranges` may become addresses of `region`.
 ///
-/// Refused with `AddressConflict` where something has one of them, and with `NoAddressAvailable` where the
-/// plans of the region are more.
+/// Refused with `NodeNotReady` where a node of the region has no shared address, which networks leave through
+/// while no plan serves them, with `AddressConflict` where something has one of them, and with
+/// `NoAddressAvailable` where the plans of the region are more.
 pub fn import(ranges: &[Range], region: &str, facts: Facts<'_>) -> Result<(), Refusal> {
     let conflict = |index, message| Err(Refusal::new(Code::AddressConflict, message).at(field(index)));
+    let without = |node: &&Node| *node.region == *region && node.shared_address.is_none() && !node.fenced;
+    if let Some(node) = facts.nodes.iter().find(without) {
+        let message = format!(
+            "node {} of region {region:?} has no shared address, which networks leave through without a plan; give it one first",
+            node.name
+        );
+        return Err(Refusal::new(Code::NodeNotReady, message));
+    }
     if let Some(address) = facts.known {
         let index = ranges.iter().position(|range| range.contains(address)).unwrap_or_default();
         return conflict(index, format!("{address} was imported before; leave it out"));
@@ -197,12 +206,18 @@ pub fn import(ranges: &[Range], region: &str, facts: Facts<'_>) -> Result<(), Re
     Ok(())
 }
 
-/// Refuses to take `bound`, which its plan has, away.
-pub fn remove(bound: Option<&Address>) -> Result<(), Refusal> {
-    let Some((address, plan)) = bound.and_then(|it| Some((it.address, it.plan.as_ref()?))) else {
-        return Ok(());
+/// Refuses to take away an address that a plan has, or had not long ago: imported again it would be free.
+pub fn remove(address: &Address, now: Timestamp) -> Result<(), Refusal> {
+    let shown = address.address;
+    let message = match (&address.plan, address.rests_until.filter(|until| *until > now)) {
+        (Some(plan), _) => {
+            format!("{shown} is the address of plan {plan}; end the plan first, or leave it out")
+        }
+        (None, Some(until)) => {
+            format!("{shown} was a plan's and rests until {until}; remove it then, or leave it out")
+        }
+        (None, None) => return Ok(()),
     };
-    let message = format!("{address} is the address of plan {plan}; end the plan first, or leave it out");
     Err(Refusal::new(Code::AddressInUse, message).at("ranges"))
 }
 

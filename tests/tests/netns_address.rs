@@ -24,7 +24,7 @@ const SHARED: [Ipv4Addr; 2] = [Ipv4Addr::new(198, 51, 100, 11), Ipv4Addr::new(19
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A control plane whose region has addresses, with an account.
+/// A control plane with an account.
 struct Bed {
     control: Control,
     account: String,
@@ -33,11 +33,14 @@ struct Bed {
 impl Bed {
     fn new() -> Self {
         let control = Control::start();
-        let [first, last] = POOL;
-        let ranges = AddressRanges { ranges: vec![format!("{first}-{last}")], ..AddressRanges::default() };
-        control.must(async |client| client.import_addresses(&ranges).await);
         let account = control.account("acme");
         Self { control, account }
+    }
+
+    fn import(&self) {
+        let [first, last] = POOL;
+        let ranges = AddressRanges { ranges: vec![format!("{first}-{last}")], ..AddressRanges::default() };
+        self.control.must(async |client| client.import_addresses(&ranges).await);
     }
 
     /// Node `number`, from 0, with its agent in `at`.
@@ -97,6 +100,7 @@ fn a_network_leaves_through_the_address_of_its_plan_and_never_after_it() {
     let mirror = Mirror::start(&topology.host, MIRROR);
     let bed = Bed::new();
     let agent = bed.agent(0, &topology.node);
+    bed.import();
     let networks = [0, 1].map(|number| bed.network(number, &[topology.instance(number, 0).v4]));
     let seems = |number: usize| who_am_i(&topology.instance(number, 0).namespace, MIRROR);
     eventually("the shared address", || {
@@ -188,6 +192,7 @@ fn with_pair(play: impl FnOnce(&Pair<'_>)) {
     let nodes = [&topology.node, &beside.node];
     let bed = Bed::new();
     let agents = [bed.agent(0, nodes[0]), bed.agent(1, nodes[1])];
+    bed.import();
     let instances = [topology.instance(0, 0), &beside.instance];
     let network = bed.network(0, &instances.map(|instance| instance.v4));
     let plan = bed.plan(&network);

@@ -27,9 +27,8 @@ impl View for Address {
 impl View for AddressUse {
     const HEAD: &[&str] = &["from", "until", "network", "account", "node", "plan"];
 
-    /// A use has no id; this is who used the address.
     fn id(&self) -> &str {
-        &self.network
+        &self.id
     }
 
     fn cells(&self, zone: &TimeZone) -> Vec<String> {

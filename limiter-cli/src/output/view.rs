@@ -66,6 +66,7 @@ impl View for Network {
             ("nodes", nodes),
             ("egress", self.egress.clone()),
         ];
+        details.extend(self.address.clone().map(|address| ("address", address)));
         details.extend(self.egress_node.clone().map(|node| ("egress node", node)));
         details.extend(self.egress_leaving.clone().map(|node| ("leaving", node)));
         details.extend([
@@ -228,6 +229,7 @@ impl View for Node {
             ("uplinks", uplinks),
             ("shared address", some(self.shared_address.as_deref())),
             ("egress addresses", self.egress_addresses.clone()),
+            ("addresses of plans", self.addresses.to_string()),
             ("created", moment(self.created_at, zone)),
             ("version", self.version.to_string()),
         ];
@@ -431,17 +433,20 @@ mod tests {
     fn a_network_shows_the_nodes_of_its_address_where_there_are_any() {
         let zone = TimeZone::UTC;
         let shown = |network: &Network| -> Vec<_> {
-            let about = |(name, _): &(&str, _)| ["egress", "egress node", "leaving"].contains(name);
+            let about =
+                |(name, _): &(&str, _)| ["egress", "address", "egress node", "leaving"].contains(name);
             network.details(&zone).into_iter().filter(about).collect()
         };
         assert_eq!(shown(&fixture::network()), [("egress", "none".to_owned())]);
         let moves = Network {
             egress: "exclusive".into(),
+            address: Some("198.51.100.7".into()),
             egress_node: Some("n2".into()),
             egress_leaving: Some("n1".into()),
             ..fixture::network()
         };
-        let expected = [("egress", "exclusive"), ("egress node", "n2"), ("leaving", "n1")];
+        let expected =
+            [("egress", "exclusive"), ("address", "198.51.100.7"), ("egress node", "n2"), ("leaving", "n1")];
         assert_eq!(shown(&moves), expected.map(|(name, value)| (name, value.to_owned())));
     }
 

@@ -140,6 +140,7 @@ pub(crate) fn network(number: usize) -> Network {
         prefixes: vec![format!("10.{number}.0.0/24")],
         nodes: None,
         egress: "none".into(),
+        address: None,
         egress_node: None,
         egress_leaving: None,
         internet: "allow".into(),

@@ -76,10 +76,12 @@ impl App {
         };
         let without = change.tx.plans_without_address(&region).await?;
         let claims = owned(&change.tx, &region).await?.into_iter().map(|net| (net, ())).collect();
+        let mut nodes = change.tx.nodes_sharing().await?;
+        nodes.extend(change.tx.nodes_of_region(&region).await?);
         let facts = pool::Facts {
             known: first_known(&change.tx, &ranges).await?,
             claims: &claims,
-            nodes: &change.tx.nodes_sharing().await?,
+            nodes: &nodes,
             plans_without: without.len(),
         };
         pool::import(&ranges, &region, facts)?;
@@ -117,7 +119,9 @@ impl App {
         };
         let mut removed = 0;
         for range in &ranges {
-            pool::remove(change.tx.address_bound(&region, *range).await?.as_ref())?;
+            if let Some(kept) = change.tx.address_kept(&region, *range, change.now).await? {
+                pool::remove(&kept, change.now)?;
+            }
             removed += change.tx.remove_addresses(&region, *range).await?;
         }
         if removed == 0 {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use limiter_api::params::{NewNode, NodeChange, Paging};
 use limiter_api::views;
-use limiter_domain::{Node, NodeId, NodeInterface, node};
+use limiter_domain::{Network, Node, NodeId, NodeInterface, node};
 use limiter_state::{EgressAddresses, Mode, Policy};
 
 use super::change::{Begun, Call, Change};
@@ -20,8 +20,12 @@ impl App {
         let paging = read::paging(query.after.as_deref(), query.limit)?;
         let tx = self.store.read().await?;
         let page = tx.nodes(&paging).await?;
+        let held = tx.count_addresses_held().await?;
         let news = self.news(tx.revision()).await?;
-        Ok(read::page(page, |node| view::node(&node, news.of(&node))))
+        Ok(read::page(page, |node| {
+            let addresses = held.get(node.id.as_str()).copied().unwrap_or_default();
+            view::node(&node, news.of(&node), addresses)
+        }))
     }
 
     /// Shows a node.
@@ -29,8 +33,9 @@ impl App {
         caller.operates()?;
         let tx = self.store.read().await?;
         let node = read::node(&tx, id).await?;
+        let addresses = held(&tx, &node).await?;
         let wanted = self.news(tx.revision()).await?.of(&node);
-        Ok(view::node(&node, wanted))
+        Ok(view::node(&node, wanted, addresses))
     }
 
     /// Creates a node.
@@ -48,12 +53,13 @@ impl App {
             Begun::New(change) => change,
             Begun::Again(answer) => return Ok(answer),
         };
-        let known = known(&change.tx, &new.region, Some(&new.name), new.shared_address.as_deref()).await?;
+        let address = new.shared_address.as_deref().map(Some);
+        let known = known(&change.tx, &new.region, Some(&new.name), address).await?;
         let id = NodeId::of_random(rand::random());
         let made = node::create(id, &new, known.facts(), change.now, change.revision())?;
         let node = put(&mut change, made).await?;
         self.place_node(&mut change, &node).await?;
-        let view = view::node(&node, node.revision);
+        let view = view::node(&node, node.revision, held(&change.tx, &node).await?);
         change.finish(view).await
     }
 
@@ -81,7 +87,7 @@ impl App {
         let before = read::node(&change.tx, id).await?;
         call.check_version(before.version)?;
         let name = wanted.name.as_deref().filter(|name| *name != &*before.name);
-        let address = wanted.shared_address.as_ref().and_then(Option::as_deref);
+        let address = wanted.shared_address.as_ref().map(Option::as_deref);
         let known = known(&change.tx, &before.region, name, address).await?;
         let (now, revision) = (change.now, change.revision());
         let mut made = node::update(&before, &wanted, known.facts(), now, revision)?;
@@ -93,11 +99,12 @@ impl App {
             made.value = next.value;
         }
         let node = put(&mut change, made).await?;
-        let wanted = self.news(change.revision() - 1).await?.of(&node);
-        let view = view::node(&node, wanted);
         // What only it held up is done where it carries less than before, or is fenced.
         self.settle(&mut change, &before.region).await?;
         self.place_node(&mut change, &node).await?;
+        let addresses = held(&change.tx, &node).await?;
+        let wanted = self.news(change.revision() - 1).await?.of(&node);
+        let view = view::node(&node, wanted, addresses);
         change.finish(view).await
     }
 
@@ -121,35 +128,50 @@ impl App {
 }
 
 /// What a change of a node depends on.
+#[derive(Default)]
 struct Known {
     name_taken: bool,
     sharing: Vec<Node>,
     is_pooled: bool,
     owned: Option<IpNet>,
+    networks: Vec<Network>,
 }
 
 impl Known {
     fn facts(&self) -> node::Facts<'_> {
-        let Self { name_taken, sharing, is_pooled, owned } = self;
-        node::Facts { name_taken: *name_taken, nodes: sharing, is_pooled: *is_pooled, owned: *owned }
+        let Self { name_taken, sharing, is_pooled, owned, networks } = self;
+        let (name_taken, is_pooled, owned) = (*name_taken, *is_pooled, *owned);
+        node::Facts { name_taken, nodes: sharing, is_pooled, owned, networks }
     }
 }
 
-async fn known(tx: &Tx, region: &str, name: Option<&str>, address: Option<&str>) -> Result<Known, AppError> {
+async fn known(
+    tx: &Tx,
+    region: &str,
+    name: Option<&str>,
+    address: Option<Option<&str>>,
+) -> Result<Known, AppError> {
     let name_taken = match name {
         Some(name) => tx.node_by_name(name).await?.is_some(),
         None => false,
     };
-    let Some(address) = address.and_then(|text| text.parse::<Ipv4Addr>().ok()) else {
-        return Ok(Known { name_taken, sharing: Vec::new(), is_pooled: false, owned: None });
-    };
-    let owned = super::address::owned(tx, region).await?;
-    Ok(Known {
-        name_taken,
-        sharing: tx.nodes_sharing().await?,
-        is_pooled: tx.address(address).await?.is_some(),
-        owned: owned.into_iter().find(|net| net.contains(&IpAddr::V4(address))),
-    })
+    let mut known = Known { name_taken, ..Known::default() };
+    if address == Some(None) {
+        let region = NetworkFilter { region: Some(region.into()), ..NetworkFilter::default() };
+        known.networks = tx.all_networks(&region).await?;
+    }
+    if let Some(address) = address.flatten().and_then(|text| text.parse::<Ipv4Addr>().ok()) {
+        let owned = super::address::owned(tx, region).await?;
+        known.sharing = tx.nodes_sharing().await?;
+        known.is_pooled = tx.address(address).await?.is_some();
+        known.owned = owned.into_iter().find(|net| net.contains(&IpAddr::V4(address)));
+    }
+    Ok(known)
+}
+
+/// How many addresses of plans a node may use.
+async fn held(tx: &Tx, node: &Node) -> Result<u64, AppError> {
+    Ok(tx.count_addresses_held().await?.get(node.id.as_str()).copied().unwrap_or_default())
 }
 
 fn egress_addresses(text: Option<&str>) -> Result<Option<EgressAddresses>, AppError> {

@@ -49,7 +49,7 @@ pub(super) fn token(token: &Token, account: Option<&str>, node: Option<&str>) ->
     }
 }
 
-pub(super) fn node(node: &Node, wanted_revision: u64) -> views::Node {
+pub(super) fn node(node: &Node, wanted_revision: u64, addresses: u64) -> views::Node {
     views::Node {
         id: node.id.to_string(),
         name: node.name.to_string(),
@@ -61,6 +61,7 @@ pub(super) fn node(node: &Node, wanted_revision: u64) -> views::Node {
         shared_address: node.shared_address.map(|address| address.to_string()),
         egress_addresses: egress_addresses(node.egress_addresses).to_owned(),
         drained: node.drained,
+        addresses,
         acked_revision: node.acked_revision,
         wanted_revision,
         acked_at: node.acked_at,
@@ -121,6 +122,7 @@ pub(super) fn network(network: &Network, plan: Option<&Plan>, instances: u64) ->
         prefixes: network.prefixes.iter().map(ToString::to_string).collect(),
         nodes: network.nodes.as_ref().map(|nodes| nodes.iter().map(ToString::to_string).collect()),
         egress: egress_code(network.egress).to_owned(),
+        address: egress.map(|it| it.address.to_string()),
         egress_node: egress.and_then(|it| it.node.as_ref()).map(ToString::to_string),
         egress_leaving: egress.and_then(|it| it.leaving.as_ref()).map(ToString::to_string),
         internet: access(network.internet).to_owned(),
@@ -246,6 +248,7 @@ pub(super) fn address(address: &Address, now: Timestamp) -> views::Address {
 
 pub(super) fn address_use(used: &AddressUse) -> views::AddressUse {
     views::AddressUse {
+        id: used.id.to_string(),
         address: used.address.to_string(),
         plan: used.plan.to_string(),
         account: used.account.to_string(),

@@ -128,10 +128,16 @@ impl Tx {
         self.one(Entity::find().filter(within(range)).order_by_asc(Column::Number).limit(1)).await
     }
 
-    /// The lowest address of `range` that a plan of `region` has.
-    pub async fn address_bound(&self, region: &str, range: Range) -> Result<Option<Address>, StoreError> {
-        let bound = Entity::find().filter(Column::Region.eq(region)).filter(Column::PlanId.is_not_null());
-        self.one(bound.filter(within(range)).order_by_asc(Column::Number).limit(1)).await
+    /// The lowest address of `range` in `region` that no plan may get at `now`.
+    pub async fn address_kept(
+        &self,
+        region: &str,
+        range: Range,
+        now: Timestamp,
+    ) -> Result<Option<Address>, StoreError> {
+        let kept = Entity::find().filter(Column::Region.eq(region)).filter(within(range));
+        let kept = kept.filter(is_in(AddressState::Free, now).not());
+        self.one(kept.order_by_asc(Column::Number).limit(1)).await
     }
 }
 

@@ -245,7 +245,19 @@ impl Tx {
         self.all_by(query, [Column::CreatedUs, Column::Id]).await
     }
 
-    /// How many addresses of plans each node has.
+    /// How many addresses of plans each node may use now, also those that it is to let go of.
+    pub async fn count_addresses_held(&self) -> Result<HashMap<String, u64>, StoreError> {
+        let placed = Entity::find().filter(Column::EgressNodeId.is_not_null());
+        let placed = placed.filter(Column::LeavingNodeId.is_null());
+        let mut held = self.count_by(placed, Column::EgressNodeId).await?;
+        let leaving = Entity::find().filter(Column::LeavingNodeId.is_not_null());
+        for (node, count) in self.count_by(leaving, Column::LeavingNodeId).await? {
+            *held.entry(node).or_default() += count;
+        }
+        Ok(held)
+    }
+
+    /// How many addresses of plans each node has, or is to have.
     pub async fn count_addresses_by_node(&self) -> Result<HashMap<String, u64>, StoreError> {
         self.count_by(Entity::find().filter(Column::EgressNodeId.is_not_null()), Column::EgressNodeId).await
     }

@@ -70,6 +70,8 @@ async fn states(world: &World) -> Vec<(String, String)> {
 #[tokio::test]
 async fn ranges_are_imported_listed_and_removed() {
     let world = World::new().await;
+    let shared = Some(json!({"shared_address": "203.0.113.1"}));
+    world.call("PATCH", "/nodes/edge-1", None, shared).await.good();
     let tried = json!({"ranges": ["198.51.100.0/30"], "dry_run": true});
     let tried = world.post("/addresses/import", None, tried).await.good();
     assert_eq!(tried.body, json!({"region": "default", "addresses": 2, "plans": 0}));
@@ -91,10 +93,7 @@ async fn ranges_are_imported_listed_and_removed() {
     refuse(import, json!(["192.0.2.0/28", "192.0.2.4"]), 409, "AddressConflict").await;
     refuse(import, json!([]), 400, "MissingParameter").await;
     refuse("/addresses/remove", json!(["192.0.2.1"]), 404, "AddressNotFound").await;
-    let network = json!({"name": "net1", "prefixes": ["10.1.0.0/24"]});
-    world.acme_post("/networks", network.clone()).await.refused(409, "NodeNotReady");
-    world.call("PATCH", "/nodes/edge-1", None, Some(json!({"shared_address": "203.0.113.1"}))).await.good();
-    world.acme_post("/networks", network).await.good();
+    world.network(1).await;
     refuse(import, json!(["203.0.113.0/30"]), 409, "AddressConflict").await;
     refuse(import, json!(["10.1.0.128/30"]), 409, "AddressConflict").await;
     let public = json!({"name": "public", "prefixes": ["198.51.100.0/24"]});
@@ -131,6 +130,8 @@ async fn a_plan_has_an_address_from_its_order_to_its_release() {
         ("quarantined".into(), "2026-11-24T10:15:00Z".into())
     );
     world.acme_post("/plans", order.clone()).await.refused(503, "NoAddressAvailable");
+    let removal = json!({"ranges": ["198.51.100.1"]});
+    world.post("/addresses/remove", None, removal).await.refused(409, "AddressInUse");
     world.pass(SignedDuration::from_hours(24)).await;
     assert_eq!(states(&world).await[0].1, "free");
     let three = world.acme_post("/plans", order).await.good();
@@ -181,9 +182,15 @@ async fn how_a_network_leaves_is_the_operators_choice_and_needs_a_shared_address
     world.call("PATCH", &path, None, change("shared")).await.good();
     assert_eq!(told(&world.agent_applies().await), "{shared:203.0.113.1} allow");
     let without = Some(json!({"shared_address": null}));
-    world.call("PATCH", "/nodes/edge-1", None, without).await.good();
-    assert_eq!(told(&world.agent_applies().await), "null deny", "rather nothing than its own address");
+    world.call("PATCH", "/nodes/edge-1", None, without).await.refused(409, "NodeInUse");
+    let bare = json!({"name": "edge-2", "interfaces": [{"match": "inst*"}]});
+    world.post("/nodes", None, bare).await.good();
+    let token = json!({"name": "agent 2", "role": "agent", "node": "edge-2"});
+    let second = world.post("/tokens", None, token).await.good().text("secret");
+    assert_eq!(told(&world.applies(&second).await), "null deny", "rather nothing than its own address");
     world.call("PATCH", &path, None, change("exclusive")).await.refused(409, "NodeNotReady");
+    let more = json!({"ranges": ["198.51.100.9"]});
+    world.post("/addresses/import", None, more).await.refused(409, "NodeNotReady");
     let pooled = Some(json!({"shared_address": "198.51.100.2"}));
     world.call("PATCH", "/nodes/edge-1", None, pooled).await.refused(409, "AddressConflict");
     let owned = Some(json!({"shared_address": "10.1.0.77"}));
@@ -196,6 +203,8 @@ async fn plans_from_before_the_addresses_get_one_each_or_nothing_is_imported() {
     let network = world.network(1).await;
     let (used, free) = (world.payg(Some(&network)).await, world.payg(None).await);
     world.agent_applies().await;
+    let shared = Some(json!({"shared_address": "203.0.113.1"}));
+    world.call("PATCH", "/nodes/edge-1", None, shared).await.good();
     let few = json!({"ranges": ["198.51.100.1"]});
     world.post("/addresses/import", None, few).await.refused(503, "NoAddressAvailable");
     assert_eq!(states(&world).await, []);
@@ -206,7 +215,6 @@ async fn plans_from_before_the_addresses_get_one_each_or_nothing_is_imported() {
         assert_eq!(plan.body["addresses"].as_array().map(Vec::len), Some(1));
     }
     assert_eq!(told(&world.agent_applies().await), "null allow", "networks stay as they are");
-    world.call("PATCH", "/nodes/edge-1", None, Some(json!({"shared_address": "203.0.113.1"}))).await.good();
     let exclusive = Some(json!({"egress": "exclusive"}));
     world.call("PATCH", &format!("/networks/{network}"), None, exclusive).await.good();
     assert_eq!(told(&world.agent_applies().await), "{exclusive:198.51.100.1} allow");
@@ -224,7 +232,12 @@ async fn one_node_has_the_address_and_it_moves_when_that_one_let_go() {
     let path = format!("/networks/{network}/move-egress");
     world.acme_post(&path, json!({"node": "edge-2"})).await.refused(403, "Forbidden");
     world.post(&path, None, json!({"node": "edge-3"})).await.refused(404, "NodeNotFound");
-    world.post(&path, None, json!({"node": "edge-2"})).await.good();
+    let node =
+        async |name: &str| world.get(&format!("/nodes/{name}"), None).await.good().body["addresses"].clone();
+    assert_eq!((node("edge-1").await, node("edge-2").await), (json!(1), json!(0)));
+    let moving = world.post(&path, None, json!({"node": "edge-2"})).await.good();
+    assert_eq!(moving.body["address"], "198.51.100.1");
+    assert_eq!((node("edge-1").await, node("edge-2").await), (json!(1), json!(0)), "until it let go");
     assert_eq!(scene.node(&network, "egress_leaving").await.as_deref(), Some("edge-1"));
     // However long it takes, and whatever the other node says.
     assert_eq!(told(&world.applies(&scene.second).await), "null deny");
@@ -233,6 +246,7 @@ async fn one_node_has_the_address_and_it_moves_when_that_one_let_go() {
     assert_eq!(told(&world.agent_applies().await), "null deny");
     assert_eq!(scene.both_apply().await, ["null deny", there]);
     assert_eq!(scene.node(&network, "egress_leaving").await, None);
+    assert_eq!((node("edge-1").await, node("edge-2").await), (json!(0), json!(1)));
     let uses = world.get("/addresses/198.51.100.1/uses", None).await.good();
     let uses = uses.body["items"].as_array().expect("uses").clone();
     assert_eq!(uses.len(), 2);

@@ -90,8 +90,6 @@ impl Play {
     async fn new() -> Self {
         let world = World::new().await;
         let mut agents = Vec::new();
-        let addresses = json!({"ranges": ["198.51.100.0/24"]});
-        world.post("/addresses/import", None, addresses).await.good();
         let nodes = [("here", ["default", "default"]), ("both", ["default", "far"]), ("far", ["far", "far"])];
         for (index, (node, zones)) in nodes.into_iter().enumerate() {
             let interfaces = zones.map(|zone| json!({"match": format!("{zone}*"), "zone": zone}));
@@ -110,6 +108,8 @@ impl Play {
         let own = page.body["items"].as_array().expect("nodes").iter().find(|node| node["name"] == "edge-1");
         let own = own.expect("the node")["id"].as_str().expect("an id").to_owned();
         world.call("DELETE", &format!("/nodes/{own}"), None, None).await.good();
+        let addresses = json!({"ranges": ["198.51.100.0/24"]});
+        world.post("/addresses/import", None, addresses).await.good();
         let Ok(agents) = agents.try_into() else { panic!("three agents") };
         Self { world, agents, made: 0 }
     }

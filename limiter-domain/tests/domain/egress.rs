@@ -145,6 +145,8 @@ fn a_move_is_refused_to_a_node_that_does_not_carry_and_without_an_address() {
     let nodes = [node(1), Node { fenced: true, ..node(2) }];
     let moved = |plan: &Plan, to: &Node| move_to(plan, &network(), to, &nodes, after(1), MADE + 5);
     assert_eq!(moved(&used(), &nodes[1]).expect_err("fenced").code, Code::InvalidParameter);
+    let routed = move_to(&used(), &network_of(1), &nodes[0], &nodes, after(1), MADE + 5);
+    assert_eq!(routed.expect_err("not through it").code, Code::PlanNotAssociated);
     let without = Plan { egress: None, ..used() };
     assert_eq!(moved(&without, &nodes[0]).expect_err("no address").code, Code::PlanNotAssociated);
     assert_eq!(moved(&used(), &nodes[0]).expect("its own").events, []);
@@ -199,6 +201,18 @@ fn shared_addresses_are_of_one_node_and_come_to_another_when_the_first_let_go() 
     let acked = [Node { acked_revision: MADE + 5, ..changed.value }, node(2)];
     let free = node::Facts { nodes: &acked, ..node::Facts::default() };
     assert!(give(&nodes[1], "203.0.113.1", free).is_ok());
+}
+
+#[test]
+fn a_node_keeps_the_shared_address_that_networks_leave_through() {
+    let change = NodeChange { shared_address: Some(None), ..NodeChange::default() };
+    let give_up = |networks: &[Network]| {
+        let facts = node::Facts { networks, ..node::Facts::default() };
+        node::update(&node(1), &change, facts, after(1), MADE + 5)
+    };
+    assert_eq!(give_up(&[network()]).expect_err("basic bandwidth needs it").code, Code::NodeInUse);
+    let vpc = Network { kind: limiter_domain::NetworkKind::Vpc, ..network() };
+    assert!(give_up(&[network_of(1), vpc]).is_ok(), "routed, or offline without a plan");
 }
 
 #[test]

@@ -66,6 +66,9 @@ fn an_import_meets_nothing_that_is_there_and_is_enough() {
     assert_eq!(refused(Facts { claims: &owned, ..facts }), conflict("ranges[1]"));
     let sharing = [Node { shared_address: Some(Ipv4Addr::new(198, 51, 100, 1)), ..node_of() }];
     assert_eq!(refused(Facts { nodes: &sharing, ..facts }), conflict("ranges[0]"));
+    let bare = Facts { nodes: &[node_of()], ..facts };
+    assert_eq!(import(&new, "east", bare).expect_err("no shared address").code, Code::NodeNotReady);
+    assert_eq!(import(&new, "west", bare), Ok(()), "another region's node");
     let few = refused(Facts { plans_without: 4, ..facts });
     assert_eq!(few, (Code::NoAddressAvailable, "ranges".to_owned()));
 }
@@ -79,9 +82,10 @@ fn an_address_is_bound_then_rests_then_is_free() {
         rests_until: None,
     };
     assert_eq!(address.state(after(0)), AddressState::Bound);
-    assert_eq!(remove(Some(&address)).expect_err("a plan has it").code, Code::AddressInUse);
+    assert_eq!(remove(&address, after(0)).expect_err("a plan has it").code, Code::AddressInUse);
     let rests = Address { plan: None, rests_until: Some(after(10)), ..address };
     assert_eq!(rests.state(after(9)), AddressState::Quarantined);
     assert_eq!(rests.state(after(10)), AddressState::Free);
-    assert_eq!((remove(Some(&rests)), remove(None)), (Ok(()), Ok(())));
+    assert_eq!(remove(&rests, after(9)).expect_err("it rests").code, Code::AddressInUse);
+    assert_eq!(remove(&rests, after(10)), Ok(()));
 }

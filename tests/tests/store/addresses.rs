@@ -74,9 +74,10 @@ async fn ranges_find_and_remove(place: &mut Place) {
     let tx = store.read().await.expect("a view");
     let found = async |range| tx.address_within(range).await.expect("get").map(|address| address.address);
     assert_eq!((found(range(0, 0)).await, found(range(150, 255)).await), (None, Some(ip(150))));
-    let bound = async |region: &str, range| tx.address_bound(region, range).await.expect("get").is_some();
-    assert!(bound("north", range(50, 100)).await);
-    assert!(!bound("north", range(101, 255)).await && !bound("south", range(50, 100)).await);
+    let kept =
+        async |region: &str, range| tx.address_kept(region, range, at(0)).await.expect("get").is_some();
+    assert!(kept("north", range(50, 100)).await);
+    assert!(!kept("north", range(101, 255)).await && !kept("south", range(50, 100)).await);
     drop(tx);
     commit(&store, async |write| {
         assert_eq!(write.remove_addresses("north", range(101, 255)).await.expect("remove"), 100);

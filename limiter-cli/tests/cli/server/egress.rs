@@ -42,6 +42,7 @@ pub(crate) fn node(number: usize) -> Node {
         shared_address: None,
         egress_addresses: "assign".into(),
         drained: false,
+        addresses: 0,
         acked_revision: 7,
         wanted_revision: 7,
         acked_at: None,
@@ -67,6 +68,7 @@ pub(crate) fn address(number: usize) -> Address {
 /// A use of `198.51.100.7` from `from` on.
 pub(crate) fn address_use(from: &str, until: Option<&str>) -> AddressUse {
     AddressUse {
+        id: "use-1".into(),
         address: "198.51.100.7".into(),
         plan: "plan-1".into(),
         account: "acc-1".into(),
