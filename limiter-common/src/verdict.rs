@@ -4,7 +4,7 @@
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
-    /// The node is in bypass: nothing is looked at.
+    /// The node is in bypass: nothing is metered or refused.
     Bypass = 0,
     /// The interface is not one of ours.
     NotOurs = 1,

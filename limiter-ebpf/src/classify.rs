@@ -1,13 +1,12 @@
 //! Whose traffic a packet is.
 
-use aya_ebpf::programs::TcContext;
 use limiter_common::interface::Interface;
 use limiter_common::key::{Address, Target};
 use limiter_common::meter::Direction;
 use limiter_common::verdict::Reason;
 
 use crate::packet::Ip;
-use crate::{maps, meter};
+use crate::maps;
 
 /// What a packet is to us.
 pub(crate) enum Class {
@@ -15,11 +14,13 @@ pub(crate) enum Class {
     Metered(Target),
     /// Decided without a meter.
     Unmetered(Reason),
+    /// Refused, since its source is no instance; with the network whose prefix holds it.
+    Stranger(Reason, u32),
 }
 
 /// The owner of an IP packet. The subject is the instance's address, the peer the other one.
 #[inline(always)]
-pub(crate) fn owner(ctx: &TcContext, interface: &Interface, ip: &Ip, direction: Direction) -> Class {
+pub(crate) fn owner(interface: &Interface, ip: &Ip, direction: Direction) -> Class {
     let (subject, peer) = match direction {
         Direction::Up => (ip.source, ip.destination),
         Direction::Down => (ip.destination, ip.source),
@@ -37,7 +38,7 @@ pub(crate) fn owner(ctx: &TcContext, interface: &Interface, ip: &Ip, direction: 
     if owner.instance() != 0 || (owner.network() != 0 && owner.has(Target::UNKNOWN_BUDGET)) {
         return Class::Metered(owner);
     }
-    stranger(ctx, interface, subject, owner, direction)
+    stranger(interface, owner, direction)
 }
 
 /// Exact address first; the prefix search runs only when it misses. Without an owner both slots are
@@ -84,21 +85,11 @@ fn is_in_a_range(zone: u32, peer: Address) -> bool {
 /// An address that is no instance. Up, it may be a spare address that would escape its rule, or a
 /// forged one; down, what is outside every network was never ours.
 #[inline(always)]
-fn stranger(
-    ctx: &TcContext,
-    interface: &Interface,
-    subject: Address,
-    owner: Target,
-    direction: Direction,
-) -> Class {
-    let reason = match direction {
-        _ if !owner.is_nobody() => Reason::Unknown,
-        Direction::Down => Reason::Foreign,
-        Direction::Up if interface.has(Interface::PASS_FOREIGN) => Reason::Foreign,
-        Direction::Up => Reason::Spoofed,
-    };
-    if matches!(direction, Direction::Up) && !reason.passes() {
-        maps::note_unknown(ctx, interface.zone, subject, owner.network(), meter::now_ns());
+fn stranger(interface: &Interface, owner: Target, direction: Direction) -> Class {
+    match direction {
+        Direction::Up if !owner.is_nobody() => Class::Stranger(Reason::Unknown, owner.network()),
+        Direction::Up if !interface.has(Interface::PASS_FOREIGN) => Class::Stranger(Reason::Spoofed, 0),
+        Direction::Down if !owner.is_nobody() => Class::Unmetered(Reason::Unknown),
+        _ => Class::Unmetered(Reason::Foreign),
     }
-    Class::Unmetered(reason)
 }

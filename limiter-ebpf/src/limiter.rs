@@ -38,15 +38,21 @@ fn decide(ctx: &TcContext, direction: Direction) -> Reason {
         Packet::Other if interface.has(Interface::DROP_NON_IP) => Reason::NonIpDropped,
         Packet::Other => Reason::NonIp,
         Packet::Malformed => Reason::Malformed,
-        Packet::Ip(ip) => match classify::owner(ctx, interface, &ip, direction) {
+        Packet::Ip(ip) => match classify::owner(interface, &ip, direction) {
             Class::Metered(target) => {
                 if matches!(direction, Direction::Up) {
                     meter::mark(ctx, target);
                 }
-                if bypass {
-                    return Reason::Bypass;
+                if !bypass {
+                    return meter::charge(ctx, interface, &ip, target, direction);
                 }
-                return meter::charge(ctx, interface, &ip, target, direction);
+                Reason::Bypass
+            }
+            Class::Stranger(reason, network) => {
+                if !bypass {
+                    maps::note_unknown(ctx, interface.zone, ip.source, network, meter::now_ns());
+                }
+                reason
             }
             Class::Unmetered(reason) => reason,
         },

@@ -106,6 +106,7 @@ impl Socket {
         while self.is_unfinished {
             self.datagram.clear();
             let received = self.channel.recv_from(&mut self.datagram).await;
+            self.is_unfinished &= received.is_ok();
             received.map_err(|source| NetlinkError::Socket { request: what.to_owned(), source })?;
             let mut rest = self.datagram.as_slice();
             while let Some(message) = next_message(&mut rest) {
@@ -113,7 +114,10 @@ impl Socket {
                 let is_beginning = message.sequence == first.wrapping_sub(1);
                 let is_ours = message.sequence.wrapping_sub(first) <= self.sequence.wrapping_sub(first);
                 match outcome(what, &message) {
-                    Err(error) if is_beginning => return Err(error),
+                    Err(error) if is_beginning => {
+                        self.is_unfinished = false;
+                        return Err(error);
+                    }
                     Err(error) if is_ours && error.errno() != Some(ignored) && result.is_ok() => {
                         result = Err(error);
                     }
