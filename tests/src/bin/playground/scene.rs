@@ -151,7 +151,7 @@ fn moved(world: &mut World<'_>) -> Vec<Outcome> {
 }
 
 fn deleted(world: &mut World<'_>) -> Vec<Outcome> {
-    let (_, (since, basic)) = offer(world, &[Stream::Up(BLUE_A, 60_000_000)], |world| {
+    let (_, (since, basic)) = offer(world, &[Stream::Up(BLUE_A, 20_000_000)], |world| {
         world.watch(2);
         world.limiter("plan delete gold --force --yes");
         (Instant::now(), settled(world))
@@ -161,5 +161,5 @@ fn deleted(world: &mut World<'_>) -> Vec<Outcome> {
     assert!(rests.contains("quarantined"), "{OWN} does not rest");
     let uses = world.shown(&format!("address uses {OWN}"));
     assert!(uses.contains("red") && uses.contains("blue"), "nobody had {OWN}");
-    vec![through(world, SHARED, basic, "blue up, plan deleted: basic, shared address (60 offered)", 5e6)]
+    vec![through(world, SHARED, basic, "blue up, plan deleted: basic, shared address (UDP, 20 offered)", 5e6)]
 }
