@@ -77,6 +77,7 @@ kinds! {
     PlanInUse = "plan.in_use",
     PlanNotAssociated = "plan.not_associated",
     PlanChanging = "plan.changing",
+    PlanWaiting = "plan.waiting",
     PlanResized = "plan.resized",
     PlanRenewed = "plan.renewed",
     PlanAutoRenewSet = "plan.auto_renew_set",

@@ -16,13 +16,16 @@ use crate::{
 const TIMEOUT: &str = "DataPlaneTimeout";
 
 /// Works done at one instant, in this order.
-const WORKS: [Work; 5] = [Work::Deadline, Work::AutoRenew, Work::Expiry, Work::Remind, Work::Release];
+const WORKS: [Work; 6] =
+    [Work::Deadline, Work::Alarm, Work::AutoRenew, Work::Expiry, Work::Remind, Work::Release];
 
 /// What may be due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Work {
     /// An association waited for nodes long enough: T05, T09.
     Deadline,
+    /// A withdrawal, which nothing ends but nodes or an operator, takes long: operators are told once.
+    Alarm,
     /// A subscription renews itself: T17.
     AutoRenew,
     /// A term is over, after a last attempt at renewal: T18.
@@ -73,10 +76,11 @@ pub fn catch_up(plan: &Plan, settings: &Settings, now: Timestamp, revision: Revi
 
 /// When `work` is due next.
 fn when(work: Work, plan: &Plan, settings: &Settings) -> Option<Timestamp> {
-    if !plan.is_live() {
+    if !plan.is_live() && work != Work::Alarm {
         return None;
     }
     match work {
+        Work::Alarm => first_after(plan.ticked_at, alarm(plan, settings).into_iter()),
         Work::Deadline => deadline(plan, settings),
         Work::AutoRenew => {
             let day = ends_on(plan, settings).filter(|_| renews_itself(plan))?;
@@ -104,6 +108,12 @@ fn deadline(plan: &Plan, settings: &Settings) -> Option<Timestamp> {
     operation.started_at.checked_add(patience).ok()
 }
 
+fn alarm(plan: &Plan, settings: &Settings) -> Option<Timestamp> {
+    let operation = plan.operation.as_ref()?;
+    let withdrawal = matches!(operation.kind, OperationKind::Dissociate | OperationKind::Release);
+    operation.started_at.checked_add(settings.withdrawal_alarm).ok().filter(|_| withdrawal)
+}
+
 /// The billing day on which a term ends that is not over.
 fn ends_on(plan: &Plan, settings: &Settings) -> Option<Date> {
     let term = (plan.pay, plan.business) == (Pay::PrePaid, Business::Normal);
@@ -125,6 +135,11 @@ fn first_after(cursor: Timestamp, instants: impl Iterator<Item = Timestamp>) -> 
 fn run(work: Work, plan: &Plan, settings: &Settings, due: Timestamp, revision: Revision) -> Step {
     match work {
         Work::Deadline => give_up(plan, settings, due, revision),
+        Work::Alarm => Step::of(plan, plan.clone(), revision).with(
+            due,
+            EventKind::PlanWaiting,
+            "nodes have not acknowledged the withdrawal; a node that is dead for ever is to be fenced",
+        ),
         Work::AutoRenew => auto_renew(plan, settings, due, revision),
         Work::Expiry if renews_itself(plan) => {
             let last = auto_renew(plan, settings, due, revision);

@@ -38,6 +38,8 @@ pub struct Settings {
     pub provision_deadline: SignedDuration,
     /// How long another association may wait for nodes.
     pub associate_deadline: SignedDuration,
+    /// How long a withdrawal may wait for nodes before operators are told.
+    pub withdrawal_alarm: SignedDuration,
     /// The agreement that every order must name; [`None`]: there is none.
     pub agreement_version: Option<Arc<str>>,
 }
@@ -61,6 +63,7 @@ impl Default for Settings {
             reminder_days: vec![7, 3, 1],
             provision_deadline: SignedDuration::from_mins(5),
             associate_deadline: SignedDuration::from_mins(10),
+            withdrawal_alarm: SignedDuration::from_mins(10),
             agreement_version: None,
         }
     }

@@ -140,6 +140,8 @@ async fn a_dead_node_traps_nobody() {
     world.acme_post(&format!("/plans/{plan}/dissociate"), json!({})).await.good();
     world.pass(SignedDuration::from_hours(24)).await;
     assert_eq!(world.label(&plan).await, "Changing");
+    let told = world.get(&format!("/events?subject={plan}&kind=plan.waiting"), None).await.good();
+    assert_eq!(told.body["items"].as_array().map(Vec::len), Some(1), "operators are told once");
     let ended = world.acme_post("/plans/delete", json!({"plans": [plan], "force": true})).await.good();
     assert_eq!(ended.body, json!([{"id": plan}]));
     assert_eq!(world.label(&plan).await, "Releasing");

@@ -4,9 +4,11 @@ use jiff::Timestamp;
 use limiter_domain::order::NewPlan;
 use limiter_domain::renewal::{Renewal, renew, set_auto_renew};
 use limiter_domain::schedule::{catch_up, next_due, tick};
-use limiter_domain::{Business, Duration, Plan, Settings, Status};
+use limiter_domain::{Business, Duration, Plan, Settings, Status, association, release};
 
-use crate::fixture::{MADE, after, associating, at, creating, in_use, kinds, plan, start, subscription};
+use crate::fixture::{
+    MADE, after, associating, at, creating, in_use, kinds, pay_as_you_go, plan, start, subscription,
+};
 
 /// Everything that happens to `plan` until nothing is due any more.
 fn diary(mut plan: Plan, settings: &Settings, most: usize) -> Vec<String> {
@@ -130,6 +132,7 @@ fn downtime_is_worked_off_in_order_and_as_of_its_instants() {
             "2026-12-23T00:00:00Z plan.expiring",
             "2026-12-24T00:00:00Z plan.expired",
             "2026-12-31T00:00:00Z plan.releasing",
+            "2026-12-31T00:10:00Z plan.waiting",
         ]
     );
     assert!(step.purge_rules && step.reaches_nodes);
@@ -187,13 +190,26 @@ fn expiry_in_the_middle_of_an_association() {
 }
 
 #[test]
+fn a_withdrawal_that_waits_is_told_once_and_waits_on() {
+    let settings = Settings::default();
+    let used = in_use(&pay_as_you_go());
+    let ends = [
+        association::dissociate(&used, after(1), MADE + 5).expect("a dissociation"),
+        release::delete(&used, true, after(1), MADE + 5).expect("an end"),
+    ];
+    for end in ends {
+        assert_eq!(next_due(&end.plan, &settings), Some(after(11)));
+        let told = catch_up(&end.plan, &settings, after(9_000), MADE + 6).expect("an alarm");
+        assert_eq!(kinds(&told), ["plan.waiting"]);
+        assert_eq!((told.plan.status, &told.plan.network), (end.plan.status, &end.plan.network));
+        assert_eq!(next_due(&told.plan, &settings), None);
+    }
+}
+
+#[test]
 fn debt_is_released_like_an_expired_term() {
     let over = after(60);
-    let plan = Plan {
-        business: Business::Overdue,
-        release_at: Some(over),
-        ..in_use(&crate::fixture::pay_as_you_go())
-    };
+    let plan = Plan { business: Business::Overdue, release_at: Some(over), ..in_use(&pay_as_you_go()) };
     assert_eq!(next_due(&plan, &Settings::default()), Some(over));
     let step = tick(&plan, &Settings::default(), over, MADE + 7).expect("a release");
     assert_eq!(step.plan.status, Status::Releasing);
@@ -205,7 +221,7 @@ fn nothing_is_due_before_its_time() {
     let plan = plan(&subscription(Duration::Month));
     assert_eq!(tick(&plan, &settings, at("2026-12-16T00:00:00Z"), MADE + 1), None);
     assert_eq!(catch_up(&plan, &settings, at("2026-12-16T23:59:59Z"), MADE + 1), None);
-    assert_eq!(next_due(&crate::fixture::plan(&crate::fixture::pay_as_you_go()), &settings), None);
+    assert_eq!(next_due(&crate::fixture::plan(&pay_as_you_go()), &settings), None);
     let waiting = creating(&subscription(Duration::Month)).plan;
     assert_eq!(catch_up(&waiting, &settings, after(4), MADE + 1), None);
 }
