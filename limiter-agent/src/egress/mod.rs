@@ -8,7 +8,6 @@ mod nft;
 pub mod table;
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
 pub use error::EgressError;
 use table::{Change, Content, Table};
@@ -173,6 +172,3 @@ impl Gate {
 pub fn with_all_rules<T>(look: impl FnOnce(&[serde_json::Value]) -> T) -> Result<T, EgressError> {
     Ok(look(&nft::ruleset()?))
 }
-
-/// Longest wait for packets that are queued with an address they had before.
-pub const DRAIN_MAX: Duration = Duration::from_secs(1);
