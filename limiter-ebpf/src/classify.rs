@@ -5,8 +5,8 @@ use limiter_common::key::{Address, Target};
 use limiter_common::meter::Direction;
 use limiter_common::verdict::Reason;
 
-use crate::packet::Ip;
 use crate::maps;
+use crate::packet::Ip;
 
 /// What a packet is to us.
 pub(crate) enum Class {
