@@ -122,7 +122,7 @@ impl App {
         call.check_version(node.version)?;
         let networks = change.tx.all_networks(&in_region(&node.region)).await?;
         let events = node::delete(&node, &networks, change.now)?;
-        change.tx.remove_node(&node.id).await?;
+        change.remove_node(&node.id).await?;
         self.settle(&mut change, &node.region).await?;
         self.place_node(&mut change, &node).await?;
         change.happened(None, node.id.as_str(), &events);
@@ -181,7 +181,7 @@ async fn put(change: &mut Change, made: limiter_domain::Change<Node>) -> Result<
     let mut node = made.value;
     if !made.events.is_empty() {
         node.version += 1;
-        change.tx.put_node(&node).await?;
+        change.put_node(&node).await?;
         change.happened(None, node.id.as_str(), &made.events);
     }
     Ok(node)
