@@ -14,6 +14,7 @@ use limiter_tests::topology::{HOST_V4, Topology};
 use serde_json::json;
 use tempfile::NamedTempFile;
 
+use crate::path::arrived;
 use crate::report::Report;
 use crate::rounds::{Spread, interleave, pin};
 
@@ -162,8 +163,7 @@ impl Contestant<'_> {
     /// An error unless every packet arrived, and every connection leaves as it should.
     fn check(&self) -> anyhow::Result<()> {
         let name = self.way.name();
-        let text = self.topology.host.run("cat /sys/class/net/eth0/statistics/rx_packets");
-        let arrived: u64 = text.trim().parse().context("a count")?;
+        let arrived = arrived(&self.topology.host)?;
         ensure!(arrived >= self.sent, "{name}: {arrived} of {} packets arrived", self.sent);
         if self.way == Way::Routed {
             return Ok(());
