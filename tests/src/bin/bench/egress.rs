@@ -127,7 +127,7 @@ async fn switch_times(
     let source = Source::read(&file)?;
     let programs = Programs::load(pins, &sizing::sizes(&source.desired))?;
     let maps = Maps::open(pins)?.context("the maps just pinned")?;
-    let (netlink, gate, undo) = (Netlink::open()?, Gate::open()?, Undo::open(folder)?);
+    let (netlink, gate, undo) = (Netlink::open()?, Gate::open(), Undo::open(folder)?);
     let mut node = Node { maps, programs, netlink, gate, undo, actions: 0 };
     reconcile(&mut node, &source.desired).await?;
     let mut netfilter = Netfilter::open()?;
@@ -186,7 +186,7 @@ async fn steps(networks: u32, folder: &Path, pins: &Path) -> anyhow::Result<[f64
     let read = ms(start);
     let programs = Programs::load(pins, &sizing::sizes(&source.desired))?;
     let maps = Maps::open(pins)?.context("the maps just pinned")?;
-    let (netlink, gate, undo) = (Netlink::open()?, Gate::open()?, Undo::open(folder)?);
+    let (netlink, gate, undo) = (Netlink::open()?, Gate::open(), Undo::open(folder)?);
     let mut node = Node { maps, programs, netlink, gate, undo, actions: 0 };
     let start = Instant::now();
     reconcile(&mut node, &source.desired).await?;
