@@ -108,6 +108,11 @@ pub struct NewNode {
     /// Instance-facing interfaces; the first match counts.
     #[serde(default)]
     pub interfaces: Vec<NodeInterface>,
+    /// The address that networks without one of their own leave through, where they are translated.
+    pub shared_address: Option<String>,
+    /// Who brings packets for egress addresses to it: `assign` (its agent, on the uplink) or `routed` (the
+    /// operator); absent: `assign`.
+    pub egress_addresses: Option<String>,
 }
 
 /// A change of a node.
@@ -120,6 +125,13 @@ pub struct NodeChange {
     pub uplinks: Option<Vec<String>>,
     /// All interfaces.
     pub interfaces: Option<Vec<NodeInterface>>,
+    /// The address that networks without one of their own leave through; null: none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "nullable")]
+    pub shared_address: Option<Option<String>>,
+    /// `assign` or `routed`.
+    pub egress_addresses: Option<String>,
+    /// True: it gives the addresses of plans to other nodes of their networks.
+    pub drained: Option<bool>,
     /// True: everything passes, unmetered.
     pub bypass: Option<bool>,
     /// True: it passes nothing any more, so nothing waits for it.
@@ -169,6 +181,9 @@ pub struct NewNetwork {
     pub prefixes: Vec<String>,
     /// Ids or names of the nodes that carry it; absent: every node of its region that serves its zone.
     pub nodes: Option<Vec<String>>,
+    /// What its IPv4 packets leave through: `none`, `shared` or `exclusive`; absent: `exclusive` where its
+    /// region has addresses for plans, else `none`. Operators only.
+    pub egress: Option<String>,
     /// `allow` or `deny`.
     pub internet: Option<String>,
     /// Sources that are no known instance: `drop` or `budget`.
@@ -191,6 +206,8 @@ pub struct NetworkChange {
     /// only.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "nullable")]
     pub nodes: Option<Option<Vec<String>>>,
+    /// `none`, `shared` or `exclusive`. Operators only.
+    pub egress: Option<String>,
     /// `allow` or `deny`.
     pub internet: Option<String>,
     /// `drop` or `budget`.
@@ -200,6 +217,56 @@ pub struct NetworkChange {
     /// Rule of instances without one; null: none.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "nullable")]
     pub default_rule: Option<Option<String>>,
+}
+
+/// The node that is to use a network's own address.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MoveEgress {
+    /// Id or name of a node that carries the network.
+    pub node: String,
+}
+
+/// Which addresses.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AddressQuery {
+    /// In this region.
+    pub region: Option<String>,
+    /// `free`, `bound` or `quarantined`.
+    pub state: Option<String>,
+    /// `next` of the page before.
+    pub after: Option<String>,
+    /// Items on the page.
+    pub limit: Option<usize>,
+}
+
+/// Which uses of an address.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AddressUseQuery {
+    /// At this instant.
+    pub at: Option<Timestamp>,
+    /// `next` of the page before.
+    pub after: Option<String>,
+    /// Items on the page.
+    pub limit: Option<usize>,
+}
+
+/// Addresses that plans of a region may get, or no longer.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddressRanges {
+    /// The region; absent: `default`.
+    pub region: Option<String>,
+    /// Prefixes without their network and broadcast addresses (`198.51.100.0/28`), ranges with both ends
+    /// (`198.51.100.8-198.51.100.20`), addresses.
+    pub ranges: Vec<String>,
+    /// True: say what would change, and change nothing.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// Which instances.

@@ -39,6 +39,10 @@ pub struct SetupNetwork {
     /// `drop` or `budget`; absent: `drop`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_sources: Option<String>,
+    /// `none`, `shared` or `exclusive`; only an operator changes it. Absent: as it is, and of a new network the
+    /// default of its region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub egress: Option<String>,
     /// The plan that it shall have; absent: whatever it has stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<SetupPlan>,

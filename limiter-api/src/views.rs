@@ -131,6 +131,14 @@ pub struct Node {
     pub fenced: bool,
     /// Everything passes, unmetered.
     pub bypass: bool,
+    /// The address that networks without one of their own leave through, where they are translated.
+    pub shared_address: Option<String>,
+    /// Who brings packets for egress addresses to it: `assign` (its agent) or `routed` (the operator).
+    pub egress_addresses: String,
+    /// It gives the addresses of plans away, where another node may have them, and gets no new ones.
+    pub drained: bool,
+    /// Addresses of plans that it may use now, also those that it is to let go of.
+    pub addresses: u64,
     /// The revision in force on it.
     pub acked_revision: u64,
     /// The last revision that concerns it: it has everything where `acked_revision` is no lower.
@@ -205,6 +213,15 @@ pub struct Network {
     pub prefixes: Vec<String>,
     /// The nodes that carry it; absent: every node of its region that serves its zone.
     pub nodes: Option<Vec<String>>,
+    /// What its IPv4 packets leave through: `none` (they are routed), `shared` (the node's address) or
+    /// `exclusive` (the plan's while that serves it, else the node's).
+    pub egress: String,
+    /// The address of the plan that it leaves through while that serves it.
+    pub address: Option<String>,
+    /// The node that is to use the plan's address.
+    pub egress_node: Option<String>,
+    /// The node that may still use the plan's address: no other one gets it before it let go.
+    pub egress_leaving: Option<String>,
     /// `allow` or `deny`.
     pub internet: String,
     /// Sources that are no known instance: `drop` or `budget`.
@@ -227,6 +244,53 @@ pub struct Network {
     pub created_at: Timestamp,
     /// Value for `If-Match`.
     pub version: u64,
+}
+
+/// An address for plans.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Address {
+    /// It.
+    pub address: String,
+    /// Its region.
+    pub region: String,
+    /// `free`, `bound` (a plan has it) or `quarantined` (a plan had it not long ago).
+    pub state: String,
+    /// The plan that has it.
+    pub plan: Option<String>,
+    /// No plan gets it before.
+    pub rests_until: Option<Timestamp>,
+}
+
+/// From when to when an address was of one network at one node: nobody else's packets left through it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AddressUse {
+    /// Identity.
+    pub id: String,
+    /// The address.
+    pub address: String,
+    /// The plan that had it.
+    pub plan: String,
+    /// Whose plan.
+    pub account: String,
+    /// The network that the plan served.
+    pub network: String,
+    /// The node.
+    pub node: String,
+    /// When the node was told.
+    pub from: Timestamp,
+    /// When it had let go, or was fenced; absent: it may use it now.
+    pub until: Option<Timestamp>,
+}
+
+/// What an import or a removal of addresses does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AddressesChanged {
+    /// The region.
+    pub region: String,
+    /// How many addresses.
+    pub addresses: u64,
+    /// How many plans got one, which had none.
+    pub plans: u64,
 }
 
 /// One limited machine.

@@ -9,7 +9,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use limiter_api::client::{Client, ClientError};
-use limiter_api::params::{NewAccount, NewNetwork, NewToken};
+use limiter_api::params::{
+    AddressQuery, AddressRanges, AddressUseQuery, MoveEgress, NewAccount, NewNetwork, NewToken,
+};
 
 const TOKEN: &str = "top-secret-token";
 
@@ -97,6 +99,58 @@ fn what_answers_with_a_secret_is_sent_once() {
     let requests: Vec<_> = requests.try_iter().collect();
     assert_eq!(requests.len(), 2);
     assert!(requests.iter().all(|request| header(request, "idempotency-key").is_none()), "{requests:?}");
+}
+
+#[test]
+fn addresses_are_asked_for_and_changed() {
+    let empty = || answer("200 OK", r#"{"items":[],"next":null}"#);
+    let free = r#"{"address":"198.51.100.7","region":"eu","state":"free","plan":null,"rests_until":null}"#;
+    let changed = || answer("200 OK", r#"{"region":"eu","addresses":14,"plans":2}"#);
+    let (client, requests) =
+        server(vec![empty(), answer("200 OK", free), empty(), broken(), changed(), changed()]);
+    let address = std::net::Ipv4Addr::new(198, 51, 100, 7);
+    let at = "2026-03-31T12:00:00Z".parse().expect("a moment");
+    let ranges =
+        AddressRanges { region: Some("eu".into()), ranges: vec!["198.51.100.0/28".into()], dry_run: true };
+    block_on(async {
+        let query = AddressQuery { state: Some("free".into()), ..AddressQuery::default() };
+        assert_eq!(client.addresses(&query).await.expect("a page").items, []);
+        assert_eq!(client.address(address).await.expect("an address").state, "free");
+        let query = AddressUseQuery { at: Some(at), ..AddressUseQuery::default() };
+        assert_eq!(client.address_uses(address, &query).await.expect("a page").items, []);
+        assert_eq!(client.import_addresses(&ranges).await.expect("a dry run").plans, 2);
+        assert_eq!(client.remove_addresses(&ranges).await.expect("a dry run").addresses, 14);
+    });
+    let requests: Vec<_> = requests.try_iter().collect();
+    let begin: Vec<_> = requests.iter().filter_map(|request| request.lines().next()).collect();
+    assert_eq!(
+        begin,
+        [
+            "GET /v1/addresses?state=free HTTP/1.1",
+            "GET /v1/addresses/198.51.100.7 HTTP/1.1",
+            "GET /v1/addresses/198.51.100.7/uses?at=2026-03-31T12%3A00%3A00Z HTTP/1.1",
+            "POST /v1/addresses/import HTTP/1.1",
+            "POST /v1/addresses/import HTTP/1.1",
+            "POST /v1/addresses/remove HTTP/1.1",
+        ]
+    );
+    let body = r#"{"region":"eu","ranges":["198.51.100.0/28"],"dry_run":true}"#;
+    assert!(requests[3..].iter().all(|request| request.ends_with(body)), "{requests:?}");
+    let keys: Vec<_> = requests.iter().map(|request| header(request, "idempotency-key")).collect();
+    assert!(keys[2].is_none() && keys[3].is_some() && keys[3] == keys[4] && keys[4] != keys[5], "{keys:?}");
+}
+
+#[test]
+fn a_move_of_an_address_names_the_version_of_its_network() {
+    let problem = r#"{"status":409,"code":"VersionConflict","detail":"it was changed"}"#;
+    let (client, requests) = server(vec![answer("409 Conflict", problem)]);
+    let to = MoveEgress { node: "n2".into() };
+    let refused = block_on(client.at_version(Some(3)).move_egress("net-1", &to)).expect_err("changed");
+    assert_eq!(refused.problem().map(|problem| problem.status), Some(409));
+    let request = requests.recv().expect("a request");
+    assert!(request.starts_with("POST /v1/networks/net-1/move-egress "), "{request}");
+    assert!(request.ends_with(r#"{"node":"n2"}"#), "{request}");
+    assert_eq!(header(&request, "if-match").as_deref(), Some("\"3\""));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The grammar of the command line: what is common to all commands, and which commands there are.
 
 mod access;
+mod address;
 mod place;
 mod plan;
 mod rule;
@@ -14,7 +15,8 @@ use clap_complete::Shell;
 use jiff::SignedDuration;
 
 pub(crate) use access::{AccountCommand, LoginArgs, TokenCommand, UserCommand};
-pub(crate) use place::{Import, InstanceCommand, NetworkCommand, NodeCommand, Switch};
+pub(crate) use address::{AddressCommand, ChangeArgs};
+pub(crate) use place::{Import, InstanceCommand, NetworkCommand, NodeCommand, NodeEgress, Switch};
 pub(crate) use plan::{EndArgs, PlanCommand};
 pub(crate) use rule::RuleCommand;
 pub(crate) use setup::{ApplyArgs, EventCommand, FileArgs};
@@ -97,6 +99,9 @@ pub(crate) enum Command {
     /// Nodes: machines with an agent
     #[command(subcommand, visible_alias = "nodes")]
     Node(NodeCommand),
+    /// Addresses: what plans have of their own, for networks to leave through
+    #[command(subcommand, visible_alias = "addresses")]
+    Address(AddressCommand),
     /// Tokens: access for machines
     #[command(subcommand, visible_alias = "tokens")]
     Token(TokenCommand),
@@ -180,6 +185,15 @@ mod tests {
             "limiter plan create --peak 20Mbps --duration 5d",
             "limiter rule create web --plan office --up 1Mbps",
             "limiter node bypass n1 maybe",
+            "limiter node update n1 --shared-address 2001:db8::1",
+            "limiter node update n1 --shared-address 198.51.100.1 --no-shared-address",
+            "limiter node create n1 --interface veth-* --egress-addresses both",
+            "limiter network update office --egress own",
+            "limiter network move-egress office",
+            "limiter address import",
+            "limiter address list --state used",
+            "limiter address show 198.51.100.0/28",
+            "limiter address uses 198.51.100.7 --at noon",
             "limiter plan dissociate office --timeout fast",
             "limiter -o xml network list",
         ] {

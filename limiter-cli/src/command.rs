@@ -1,6 +1,7 @@
 //! What each command does, one file a verb group.
 
 mod account;
+mod address;
 mod event;
 mod instance;
 mod login;
@@ -79,6 +80,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Plan(command) => plan::run(&session()?, command).await,
         Command::Rule(command) => rule::run(&session()?, command).await,
         Command::Node(command) => node::run(&session()?, command).await,
+        Command::Address(command) => address::run(&session()?, command).await,
         Command::Token(command) => token::run(&session()?, command).await,
         Command::Event(command) => event::run(&session()?, command).await,
         Command::Account(command) => account::run(&session()?, command).await,

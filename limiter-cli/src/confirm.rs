@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
-use limiter_api::views::{Instance, Network, Node, Plan, Rule};
+use limiter_api::views::{AddressesChanged, Instance, Network, Node, Plan, Rule};
 
 use crate::failure::Failure;
 use crate::output::note;
@@ -84,7 +84,7 @@ pub(crate) fn delete_instances(instances: &[Instance]) -> String {
     let names: Vec<_> = instances.iter().map(|instance| instance.name.as_str()).collect();
     format!(
         "{} deleted: {}. Unknown sources of a network are dropped by default.",
-        are(instances.len(), "instance"),
+        are(instances.len() as u64, "instance"),
         names.join(", ")
     )
 }
@@ -105,8 +105,64 @@ pub(crate) fn delete_rules(rules: &[Rule]) -> String {
     format!(
         "{} deleted: {}. Of the instances bound to them ({bound}), each is limited by its network alone, \
          or by the network's default rule.",
-        are(rules.len(), "rule"),
+        are(rules.len() as u64, "rule"),
         names.join(", ")
+    )
+}
+
+/// What giving the address of a network's plan to the node `to` does; `from` has it.
+pub(crate) fn move_egress(network: &Network, from: &Node, to: &Node) -> String {
+    format!(
+        "Network {} leaves through the address of its plan at node {} instead of {}, which lets go of it first: \
+         in between the network has no IPv4 Internet, and connections that are open break.",
+        network.name, to.name, from.name
+    )
+}
+
+/// What importing addresses does, where plans get one each.
+pub(crate) fn import_addresses(changed: &AddressesChanged) -> String {
+    let plans = match changed.plans {
+        1 => "1 plan has none yet and gets one: packets of its network leave".to_owned(),
+        plans => format!("{plans} plans have none yet and get one each: packets of their networks leave"),
+    };
+    format!(
+        "Region {} gets {} for plans. {plans} through it where the network's egress is exclusive, and \
+         connections that are open break.",
+        changed.region,
+        count(changed.addresses, "address")
+    )
+}
+
+/// What removing addresses does.
+pub(crate) fn remove_addresses(changed: &AddressesChanged) -> String {
+    format!(
+        "{} taken away from region {}: no plan gets one of them any more. Who had which when stays known.",
+        are(changed.addresses, "address"),
+        changed.region
+    )
+}
+
+/// What giving a node that shares `old` another address to share, or none, does.
+pub(crate) fn share(node: &Node, old: &str, new: Option<&str>) -> String {
+    let name = &node.name;
+    match new {
+        Some(new) => format!(
+            "Networks that leave through the address that node {name} shares leave through {new} instead of {old}, \
+             and connections that are open break."
+        ),
+        None => format!(
+            "Node {name} shares no address any more: networks that leave through {old} have no IPv4 Internet there."
+        ),
+    }
+}
+
+/// What draining a node does.
+pub(crate) fn drain(node: &Node) -> String {
+    format!(
+        "Node {} is drained: the addresses of plans that it has go to other nodes that carry their networks, one \
+         by one as it lets go of them, and their open connections break. It keeps those that no other node may \
+         have, and gets no new ones, until `node undrain {}`.",
+        node.name, node.name
     )
 }
 
@@ -142,8 +198,8 @@ fn fall_back(network: &Network) -> String {
     }
 }
 
-fn are(number: usize, thing: &str) -> String {
-    format!("{} {}", count(number as u64, thing), if number == 1 { "is" } else { "are" })
+fn are(number: u64, thing: &str) -> String {
+    format!("{} {}", count(number, thing), if number == 1 { "is" } else { "are" })
 }
 
 #[cfg(test)]
@@ -189,8 +245,41 @@ mod tests {
         );
         assert!(fence(&fixture::node()).contains("only when it passes no packet"));
         assert!(bypass(&fixture::node()).contains("unlimited and unmetered"));
+        let other = share(&fixture::node(), "203.0.113.10", Some("203.0.113.11"));
+        assert!(
+            other.contains("node n1 shares leave through 203.0.113.11 instead of 203.0.113.10"),
+            "{other}"
+        );
+        assert!(share(&fixture::node(), "203.0.113.10", None).contains("no IPv4 Internet there"));
+        let drained = drain(&fixture::node());
+        assert!(drained.starts_with("Node n1 is drained") && drained.ends_with("until `node undrain n1`."));
         assert!(delete_network(&fixture::network()).contains("3 instances"));
         assert!(move_instance(&fixture::instance(), &fixture::network()).contains("leaves its rule"));
         assert!(delete_instances(&[fixture::instance()]).starts_with("1 instance is deleted: web-1."));
+    }
+    #[test]
+    fn addresses_that_come_and_go() {
+        let mut changed = AddressesChanged { region: "eu".into(), addresses: 14, plans: 2 };
+        assert_eq!(
+            import_addresses(&changed),
+            "Region eu gets 14 addresses for plans. 2 plans have none yet and get one each: packets of their \
+             networks leave through it where the network's egress is exclusive, and connections that are open \
+             break."
+        );
+        changed = AddressesChanged { addresses: 1, plans: 1, ..changed };
+        let one = import_addresses(&changed);
+        assert!(one.contains("gets 1 address for plans. 1 plan has none yet and gets one:"), "{one}");
+        assert_eq!(
+            remove_addresses(&changed),
+            "1 address is taken away from region eu: no plan gets one of them any more. Who had which when stays \
+             known."
+        );
+        let to = Node { name: "n2".into(), ..fixture::node() };
+        let moved = move_egress(&fixture::network(), &fixture::node(), &to);
+        assert!(
+            moved.starts_with("Network office leaves through the address of its plan at node n2"),
+            "{moved}"
+        );
+        assert!(moved.contains("instead of n1, which lets go of it first"), "{moved}");
     }
 }

@@ -1,7 +1,7 @@
 //! Objects for unit tests.
 
 use jiff::Timestamp;
-use limiter_api::views::{Instance, Network, Node, NodeInterface, Plan, Rule};
+use limiter_api::views::{Address, AddressUse, Instance, Network, Node, NodeInterface, Plan, Rule};
 
 fn at() -> Timestamp {
     "2026-03-31T12:00:00Z".parse().expect("a moment")
@@ -19,6 +19,10 @@ pub(crate) fn network() -> Network {
         basic_bps: Some(5_000_000),
         prefixes: vec!["10.10.0.0/24".into()],
         nodes: None,
+        egress: "none".into(),
+        address: None,
+        egress_node: None,
+        egress_leaving: None,
         internet: "allow".into(),
         unknown_sources: "drop".into(),
         observe: false,
@@ -106,6 +110,10 @@ pub(crate) fn node() -> Node {
         }],
         fenced: false,
         bypass: false,
+        shared_address: None,
+        egress_addresses: "assign".into(),
+        drained: false,
+        addresses: 0,
         acked_revision: 7,
         wanted_revision: 7,
         acked_at: Some(at()),
@@ -114,5 +122,28 @@ pub(crate) fn node() -> Node {
         agent_version: Some("0.1.0".into()),
         created_at: at(),
         version: 1,
+    }
+}
+
+pub(crate) fn address() -> Address {
+    Address {
+        address: "198.51.100.7".into(),
+        region: "default".into(),
+        state: "bound".into(),
+        plan: Some("plan-1".into()),
+        rests_until: None,
+    }
+}
+
+pub(crate) fn address_use() -> AddressUse {
+    AddressUse {
+        id: "use-1".into(),
+        address: "198.51.100.7".into(),
+        plan: "plan-1".into(),
+        account: "acc-1".into(),
+        network: "net-1".into(),
+        node: "node-1".into(),
+        from: at(),
+        until: None,
     }
 }

@@ -145,6 +145,15 @@ pub(crate) async fn names<'a>(
     Ok(names)
 }
 
+/// The name of a node; its id for customers, who may not see nodes.
+pub(crate) async fn node_name(client: &Client, id: &str) -> Result<String, ClientError> {
+    match client.node(id).await {
+        Ok(node) => Ok(node.name),
+        Err(error) if error.problem().is_some_and(|problem| problem.status == 403) => Ok(id.to_owned()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Nothing, where the text is no id.
 fn found<T>(answer: Result<T, ClientError>) -> Result<Option<T>, Failure> {
     match answer {

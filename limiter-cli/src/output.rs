@@ -1,5 +1,6 @@
 //! What a command prints: a table that fits the terminal, JSON, YAML, or ids alone.
 
+mod address;
 pub(crate) mod text;
 mod view;
 
@@ -41,6 +42,10 @@ impl Output {
     /// Whether a person reads.
     pub(crate) fn for_people(&self) -> bool {
         self.format == Format::Table && !self.quiet
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     pub(crate) fn format(&self) -> Format {

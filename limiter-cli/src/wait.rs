@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use limiter_api::client::{Client, ClientError};
-use limiter_api::views::Plan;
+use limiter_api::views::{Network, Node, Plan};
 
 use crate::args::WaitArgs;
 use crate::failure::Failure;
@@ -48,7 +48,7 @@ pub(crate) async fn in_force(
         return Ok(());
     }
     let mut is_fresh = true;
-    until(wait, async || {
+    until(wait, "plan", async || {
         if !std::mem::take(&mut is_fresh) {
             *plan = client.plan(&plan.id).await?;
         }
@@ -62,7 +62,7 @@ pub(crate) async fn gone(client: &Client, id: &str, wait: &WaitArgs) -> Result<(
     if wait.no_wait {
         return Ok(());
     }
-    until(wait, async || match client.plan(id).await {
+    until(wait, "plan", async || match client.plan(id).await {
         Ok(plan) => Ok(ending(&plan)),
         Err(error) if error.is_not_found() => Ok(Progress::Over),
         Err(error) => Err(error),
@@ -70,8 +70,34 @@ pub(crate) async fn gone(client: &Client, id: &str, wait: &WaitArgs) -> Result<(
     .await
 }
 
+/// Waits until the node `to` uses the address of the plan of `network`, of which `from` has yet to let go;
+/// afterwards the network is as it was seen last.
+pub(crate) async fn moved(
+    client: &Client,
+    network: &mut Network,
+    from: Option<&Node>,
+    to: &mut Node,
+    wait: &WaitArgs,
+) -> Result<(), Failure> {
+    if wait.no_wait {
+        return Ok(());
+    }
+    let mut needed = None;
+    until(wait, "network", async || {
+        *network = client.network(&network.id).await?;
+        if network.egress_leaving.is_none() {
+            *to = client.node(&to.id).await?;
+            // Later changes of a busy node are not waited for.
+            needed.get_or_insert(to.wanted_revision);
+        }
+        Ok(moving(network, from, to, needed))
+    })
+    .await
+}
+
 async fn until(
     wait: &WaitArgs,
+    kind: &str,
     mut look: impl AsyncFnMut() -> Result<Progress, ClientError>,
 ) -> Result<(), Failure> {
     let limit = wait.timeout.unsigned_abs();
@@ -80,7 +106,7 @@ async fn until(
     spinner.enable_steady_tick(Duration::from_millis(100));
     let late = |what: &str| {
         Failure::TimedOut(format!(
-            "{what}: not over after {limit:?}; it goes on by itself, look again with `limiter plan show`"
+            "{what}: not over after {limit:?}; it goes on by itself, look again with `limiter {kind} show`"
         ))
     };
     let mut problem = late("the control plane is slow");
@@ -143,6 +169,30 @@ fn ending(plan: &Plan) -> Progress {
     }
 }
 
+/// A move is over when `to` has acknowledged the revision `needed`, which the one before it does not know.
+fn moving(network: &Network, from: Option<&Node>, to: &Node, needed: Option<u64>) -> Progress {
+    let name = &network.name;
+    if network.egress != "exclusive" {
+        let egress = &network.egress;
+        return Progress::Failed(format!(
+            "network {name} does not leave through the address of its plan: its egress is {egress}"
+        ));
+    }
+    if network.egress_node.as_ref() != Some(&to.id) {
+        return Progress::Failed(format!("the address of network {name} did not stay with node {}", to.name));
+    }
+    if let Some(leaving) = &network.egress_leaving {
+        let leaving = from.map_or(leaving, |from| &from.name);
+        return Progress::Pending(format!(
+            "network {name}: node {leaving} has yet to let go of the address (is it off for good? then fence it)"
+        ));
+    }
+    if needed.is_none_or(|needed| to.acked_revision < needed) {
+        return Progress::Pending(format!("network {name}: node {} has yet to take the address", to.name));
+    }
+    Progress::Over
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,5 +251,35 @@ mod tests {
     #[test]
     fn an_ending_plan_is_over_when_it_is_gone() {
         assert_eq!(ending(&fixture::plan()), Progress::Pending("plan plan-1: release".into()));
+    }
+    #[test]
+    fn a_move_is_over_when_one_node_let_go_and_the_other_took_it() {
+        let from = fixture::node();
+        let mut to = Node { id: "node-2".into(), name: "n2".into(), ..fixture::node() };
+        let mut network = Network {
+            egress: "exclusive".into(),
+            egress_node: Some("node-2".into()),
+            egress_leaving: Some("node-1".into()),
+            ..fixture::network()
+        };
+        let pending = |progress| match progress {
+            Progress::Pending(what) => what,
+            other => panic!("{other:?}"),
+        };
+        let what = pending(moving(&network, Some(&from), &to, None));
+        assert!(
+            what.starts_with("network office: node n1 has yet to let go") && what.contains("fence"),
+            "{what}"
+        );
+        network.egress_leaving = None;
+        let what = pending(moving(&network, Some(&from), &to, Some(8)));
+        assert_eq!(what, "network office: node n2 has yet to take the address");
+        to.acked_revision = 8;
+        assert_eq!(moving(&network, Some(&from), &to, Some(8)), Progress::Over);
+        network.egress_node = Some("node-3".into());
+        assert!(matches!(moving(&network, Some(&from), &to, Some(8)), Progress::Failed(_)));
+        network.egress = "shared".into();
+        let Progress::Failed(why) = moving(&network, Some(&from), &to, Some(8)) else { panic!("a success") };
+        assert!(why.ends_with("its egress is shared"), "{why}");
     }
 }

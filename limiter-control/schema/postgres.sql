@@ -5,6 +5,23 @@ CREATE TABLE public.accounts (
     created_us bigint NOT NULL,
     version bigint NOT NULL
 );
+CREATE TABLE public.address_uses (
+    id text NOT NULL COLLATE pg_catalog."C",
+    address text NOT NULL COLLATE pg_catalog."C",
+    plan_id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    network_id text NOT NULL COLLATE pg_catalog."C",
+    node_id text NOT NULL COLLATE pg_catalog."C",
+    from_us bigint NOT NULL,
+    until_us bigint
+);
+CREATE TABLE public.addresses (
+    id text NOT NULL COLLATE pg_catalog."C",
+    number bigint NOT NULL,
+    region text NOT NULL COLLATE pg_catalog."C",
+    plan_id text COLLATE pg_catalog."C",
+    rests_until_us bigint
+);
 CREATE TABLE public.events (
     revision bigint NOT NULL,
     number bigint NOT NULL,
@@ -62,7 +79,8 @@ CREATE TABLE public.networks (
     revision bigint NOT NULL,
     created_us bigint NOT NULL,
     version bigint NOT NULL,
-    news_revision bigint DEFAULT 0 NOT NULL
+    news_revision bigint DEFAULT 0 NOT NULL,
+    egress text DEFAULT 'none'::text NOT NULL COLLATE pg_catalog."C"
 );
 CREATE TABLE public.nodes (
     id text NOT NULL COLLATE pg_catalog."C",
@@ -79,7 +97,11 @@ CREATE TABLE public.nodes (
     agent_version text COLLATE pg_catalog."C",
     revision bigint NOT NULL,
     created_us bigint NOT NULL,
-    version bigint NOT NULL
+    version bigint NOT NULL,
+    shared_address text COLLATE pg_catalog."C",
+    former_addresses text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    egress_addresses text DEFAULT 'assign'::text NOT NULL COLLATE pg_catalog."C",
+    drained boolean DEFAULT false NOT NULL
 );
 CREATE TABLE public.plans (
     id text NOT NULL COLLATE pg_catalog."C",
@@ -108,7 +130,10 @@ CREATE TABLE public.plans (
     ticked_us bigint NOT NULL,
     version bigint NOT NULL,
     due_us bigint,
-    waiting boolean NOT NULL
+    waiting boolean NOT NULL,
+    address text COLLATE pg_catalog."C",
+    egress_node_id text COLLATE pg_catalog."C",
+    leaving_node_id text COLLATE pg_catalog."C"
 );
 CREATE TABLE public.rules (
     id text NOT NULL COLLATE pg_catalog."C",
@@ -149,6 +174,10 @@ CREATE TABLE public.users (
 );
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.address_uses
+    ADD CONSTRAINT address_uses_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.addresses
+    ADD CONSTRAINT addresses_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (revision, number);
 ALTER TABLE ONLY public.idempotency
@@ -172,6 +201,11 @@ ALTER TABLE ONLY public.tokens
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 CREATE UNIQUE INDEX accounts_name ON public.accounts USING btree (name);
+CREATE INDEX address_uses_of_address ON public.address_uses USING btree (address, from_us, id);
+CREATE INDEX address_uses_of_plan ON public.address_uses USING btree (plan_id, until_us);
+CREATE UNIQUE INDEX addresses_number ON public.addresses USING btree (number);
+CREATE INDEX addresses_of_region ON public.addresses USING btree (region, plan_id, number);
+CREATE UNIQUE INDEX addresses_plan ON public.addresses USING btree (plan_id);
 CREATE INDEX events_at ON public.events USING btree (at_us);
 CREATE INDEX events_of_account ON public.events USING btree (account_id, revision, number);
 CREATE INDEX events_of_subject ON public.events USING btree (subject, revision, number);
@@ -192,11 +226,13 @@ CREATE INDEX networks_of_account ON public.networks USING btree (account_id, cre
 CREATE INDEX networks_of_zone ON public.networks USING btree (region, zone);
 CREATE UNIQUE INDEX nodes_name ON public.nodes USING btree (name);
 CREATE INDEX nodes_region ON public.nodes USING btree (region);
+CREATE UNIQUE INDEX plans_address ON public.plans USING btree (address);
 CREATE INDEX plans_age ON public.plans USING btree (created_us, id);
 CREATE INDEX plans_due ON public.plans USING btree (due_us, id);
 CREATE UNIQUE INDEX plans_external_id ON public.plans USING btree (account_id, external_id);
 CREATE UNIQUE INDEX plans_network ON public.plans USING btree (network_id);
 CREATE INDEX plans_of_account ON public.plans USING btree (account_id, created_us, id);
+CREATE INDEX plans_of_egress_node ON public.plans USING btree (egress_node_id);
 CREATE INDEX plans_waiting ON public.plans USING btree (region, waiting);
 CREATE INDEX rules_age ON public.rules USING btree (created_us, id);
 CREATE INDEX rules_changed ON public.rules USING btree (plan_id, revision);
@@ -208,6 +244,8 @@ CREATE INDEX tokens_node ON public.tokens USING btree (node_id);
 CREATE INDEX tokens_user ON public.tokens USING btree (user_id);
 CREATE INDEX users_account ON public.users USING btree (account_id);
 CREATE UNIQUE INDEX users_name ON public.users USING btree (name);
+ALTER TABLE ONLY public.addresses
+    ADD CONSTRAINT addresses_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES public.plans(id) ON DELETE RESTRICT;
 ALTER TABLE ONLY public.instances
     ADD CONSTRAINT instances_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE RESTRICT;
 ALTER TABLE ONLY public.instances

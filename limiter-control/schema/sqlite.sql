@@ -5,6 +5,27 @@ CREATE TABLE "accounts" (
     "created_us" integer NOT NULL,
     "version" integer NOT NULL );
 CREATE UNIQUE INDEX "accounts_name" ON "accounts" ("name");
+CREATE TABLE "address_uses" (
+    "id" text NOT NULL PRIMARY KEY,
+    "address" text NOT NULL,
+    "plan_id" text NOT NULL,
+    "account_id" text NOT NULL,
+    "network_id" text NOT NULL,
+    "node_id" text NOT NULL,
+    "from_us" integer NOT NULL,
+    "until_us" integer );
+CREATE INDEX "address_uses_of_address" ON "address_uses" ("address", "from_us", "id");
+CREATE INDEX "address_uses_of_plan" ON "address_uses" ("plan_id", "until_us");
+CREATE TABLE "addresses" (
+    "id" text NOT NULL PRIMARY KEY,
+    "number" integer NOT NULL,
+    "region" text NOT NULL,
+    "plan_id" text,
+    "rests_until_us" integer,
+    FOREIGN KEY ("plan_id") REFERENCES "plans" ("id") ON DELETE RESTRICT );
+CREATE UNIQUE INDEX "addresses_number" ON "addresses" ("number");
+CREATE INDEX "addresses_of_region" ON "addresses" ("region", "plan_id", "number");
+CREATE UNIQUE INDEX "addresses_plan" ON "addresses" ("plan_id");
 CREATE TABLE "events" (
     "revision" integer NOT NULL,
     "number" integer NOT NULL,
@@ -74,6 +95,7 @@ CREATE TABLE "networks" (
     "created_us" integer NOT NULL,
     "version" integer NOT NULL,
     "news_revision" integer NOT NULL DEFAULT 0,
+    "egress" text NOT NULL DEFAULT 'none',
     FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT );
 CREATE INDEX "networks_age" ON "networks" ("created_us", "id");
 CREATE INDEX "networks_default_rule" ON "networks" ("default_rule_id");
@@ -97,7 +119,11 @@ CREATE TABLE "nodes" (
     "agent_version" text,
     "revision" integer NOT NULL,
     "created_us" integer NOT NULL,
-    "version" integer NOT NULL );
+    "version" integer NOT NULL ,
+    "shared_address" text,
+    "former_addresses" text NOT NULL DEFAULT '',
+    "egress_addresses" text NOT NULL DEFAULT 'assign',
+    "drained" boolean NOT NULL DEFAULT FALSE);
 CREATE UNIQUE INDEX "nodes_name" ON "nodes" ("name");
 CREATE INDEX "nodes_region" ON "nodes" ("region");
 CREATE TABLE "plans" (
@@ -128,13 +154,18 @@ CREATE TABLE "plans" (
     "version" integer NOT NULL,
     "due_us" integer,
     "waiting" boolean NOT NULL,
+    "address" text,
+    "egress_node_id" text,
+    "leaving_node_id" text,
     FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT,
     FOREIGN KEY ("network_id") REFERENCES "networks" ("id") ON DELETE RESTRICT );
+CREATE UNIQUE INDEX "plans_address" ON "plans" ("address");
 CREATE INDEX "plans_age" ON "plans" ("created_us", "id");
 CREATE INDEX "plans_due" ON "plans" ("due_us", "id");
 CREATE UNIQUE INDEX "plans_external_id" ON "plans" ("account_id", "external_id");
 CREATE UNIQUE INDEX "plans_network" ON "plans" ("network_id");
 CREATE INDEX "plans_of_account" ON "plans" ("account_id", "created_us", "id");
+CREATE INDEX "plans_of_egress_node" ON "plans" ("egress_node_id");
 CREATE INDEX "plans_waiting" ON "plans" ("region", "waiting");
 CREATE TABLE "rules" (
     "id" text NOT NULL PRIMARY KEY,

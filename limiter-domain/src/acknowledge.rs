@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::{EventKind, Network, Node, OperationKind, Plan, Revision, Settings, Status, Step, order};
+use crate::{
+    Egress, EventKind, Network, Node, OperationKind, Plan, Revision, Settings, Status, Step, egress, order,
+};
 
 /// True where `node` carries `network`.
 pub fn carries(node: &Node, network: &Network) -> bool {
@@ -49,6 +51,9 @@ pub fn is_acknowledged(plan: &Plan, network: Option<&Network>, nodes: &[Node]) -
     if ends {
         return let_go(network, nodes, plan.generation);
     }
+    if let Some(egress) = leaving(plan) {
+        return egress.is_let_go(nodes, plan.generation);
+    }
     let reached = carriers(network, nodes).all(|node| node.acked_revision >= plan.generation);
     reached && (!begins || has_node(network, nodes))
 }
@@ -56,6 +61,10 @@ pub fn is_acknowledged(plan: &Plan, network: Option<&Network>, nodes: &[Node]) -
 /// Completes what waited for nodes, once [`is_acknowledged`] says so: T04, T08, T11, T13 and T23.
 /// [`None`]: nothing waited.
 pub fn acknowledged(plan: &Plan, settings: &Settings, now: Timestamp, revision: Revision) -> Option<Step> {
+    let begins = plan.operation.as_ref().is_none_or(|operation| operation.kind.begins());
+    if let Some(egress) = leaving(plan).filter(|_| begins) {
+        return Some(egress::arrive(plan, egress, now, revision));
+    }
     let mut next = plan.clone();
     next.applied_peak = plan.peak;
     let network = plan.network.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -72,6 +81,10 @@ pub fn acknowledged(plan: &Plan, settings: &Settings, now: Timestamp, revision: 
     next.status = status;
     if !operation.kind.begins() {
         next.network = None;
+        next.egress = next.egress.map(|egress| Egress::unused(egress.address));
+    }
+    if next.status == Status::Released {
+        next.egress = None;
     }
     if operation.kind == OperationKind::Provision {
         order::provision(&mut next, settings, now);
@@ -107,6 +120,11 @@ impl OperationKind {
     }
 }
 
-fn carriers<'a>(network: &'a Network, nodes: &'a [Node]) -> impl Iterator<Item = &'a Node> {
+/// The address of a plan that moves, where a node has yet to let go of it.
+fn leaving(plan: &Plan) -> Option<&Egress> {
+    plan.egress.as_ref().filter(|egress| egress.leaving.is_some())
+}
+
+pub(crate) fn carriers<'a>(network: &'a Network, nodes: &'a [Node]) -> impl Iterator<Item = &'a Node> {
     nodes.iter().filter(move |node| !node.fenced && carries(node, network))
 }

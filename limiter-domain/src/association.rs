@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use crate::guard::{Verb, admit};
 use crate::{
-    AccountId, Code, EventKind, Network, NetworkStatus, OperationKind, Plan, PlanId, Refusal, Revision,
-    Status, Step,
+    AccountId, Code, EventKind, Network, NetworkStatus, NodeId, OperationKind, Plan, PlanId, Refusal,
+    Revision, Status, Step,
 };
 
 /// A network as a plan meets it.
@@ -17,8 +17,9 @@ pub struct Slot<'a> {
     pub network: &'a Network,
     /// The plan that holds it, also while it is on its way out.
     pub holder: Option<&'a PlanId>,
-    /// Some node carries it and is not fenced.
-    pub has_node: bool,
+    /// The node that is to use the plan's address, [`crate::egress::choose`]'s; [`None`]: no node carries
+    /// the network and is not fenced.
+    pub node: Option<NodeId>,
 }
 
 impl Slot<'_> {
@@ -27,6 +28,13 @@ impl Slot<'_> {
             return Ok(());
         }
         Err(Refusal::missing(Code::NetworkNotFound, "network", &self.network.id).at("network"))
+    }
+
+    /// Gives the address of a plan that takes the network to its node.
+    pub(crate) fn places(&self, plan: &mut Plan) {
+        if let Some(egress) = &mut plan.egress {
+            egress.node.clone_from(&self.node);
+        }
     }
 
     /// Whether a plan of `region` may have the network.
@@ -46,7 +54,7 @@ impl Slot<'_> {
                 "plan {holder} holds network {id}; dissociate it and wait until nodes acknowledged that, or choose another network"
             );
             (Code::NetworkHasPlan, message)
-        } else if !self.has_node {
+        } else if self.node.is_none() {
             let message = format!(
                 "no node carries network {id}; add one in region {:?} with an interface in zone {:?}, or take its fence away",
                 network.region, network.zone
@@ -72,6 +80,7 @@ pub fn associate(plan: &Plan, slot: &Slot<'_>, now: Timestamp, revision: Revisio
     next.network = Some(slot.network.id.clone());
     next.status = Status::Changing;
     next.reason = None;
+    slot.places(&mut next);
     next.start(OperationKind::Associate, now);
     let detail = format!("association with network {}", slot.network.id);
     Ok(Step::of(plan, next, revision).with(now, EventKind::PlanChanging, detail))

@@ -78,6 +78,7 @@ id!(NetworkId, "on-", "a network");
 id!(InstanceId, "in-", "an instance");
 id!(PlanId, "np-", "a plan");
 id!(RuleId, "ru-", "a rule");
+id!(AddressUseId, "au-", "the use of an address");
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,13 @@
 //! What a network is held to: always worked out from what is, never kept.
 
+use std::net::Ipv4Addr;
+
 use jiff::Timestamp;
 use limiter_state::Rate;
 
-use crate::{Business, Network, NetworkId, NetworkKind, NetworkStatus, OperationKind, Plan, PlanId, Status};
+use crate::{
+    Business, Network, NetworkId, NetworkKind, NetworkStatus, NodeId, OperationKind, Plan, PlanId, Status,
+};
 
 /// What a network is held to. Whether it has Internet access at all is decided before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +60,11 @@ pub fn served(plan: &Plan) -> Option<&NetworkId> {
     plan.network.as_ref().filter(|_| serves && plan.business == Business::Normal)
 }
 
+/// Network, peak, end of the term, and the address with the node that may use it.
+type Enforced<'a> = (&'a NetworkId, Rate, Option<Timestamp>, Option<(Ipv4Addr, &'a NodeId)>);
+
 /// All of a plan that nodes know.
-pub(crate) fn enforced(plan: &Plan) -> Option<(&NetworkId, Rate, Option<Timestamp>)> {
-    served(plan).map(|network| (network, plan.peak, plan.expires_at))
+pub(crate) fn enforced(plan: &Plan) -> Option<Enforced<'_>> {
+    let told = plan.egress.as_ref().and_then(|egress| Some((egress.address, egress.told()?)));
+    served(plan).map(|network| (network, plan.peak, plan.expires_at, told))
 }

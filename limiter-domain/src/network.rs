@@ -1,5 +1,6 @@
 //! Networks: groups of instances that share one Internet budget.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -11,7 +12,7 @@ use crate::acknowledge::{carries, let_go};
 use crate::claims::{self, Claims};
 use crate::{
     AccountId, Change, Code, EventKind, Happening, Instance, NetworkId, Node, NodeId, PlanId, Refusal,
-    Revision, RuleId, Settings, text,
+    Revision, RuleId, Settings, egress, text,
 };
 
 /// A group of instances that share one Internet budget.
@@ -35,6 +36,8 @@ pub struct Network {
     pub prefixes: Vec<IpNet>,
     /// The nodes that carry it; [`None`]: every node of its region that serves its zone.
     pub nodes: Option<Vec<NodeId>>,
+    /// What its packets leave through.
+    pub egress: NetworkEgress,
     /// Whether its instances reach the Internet; decided before limits, untouched by plans.
     pub internet: Access,
     /// Sources inside its prefixes that are no known instance.
@@ -65,6 +68,17 @@ pub enum NetworkKind {
     Vpc,
 }
 
+/// What the IPv4 packets of a network leave through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NetworkEgress {
+    /// Nothing of ours: they are routed as they are.
+    None,
+    /// The shared address of the node, also with a plan.
+    Shared,
+    /// The address of its plan while that serves it, at one node; else the shared one.
+    Exclusive,
+}
+
 /// Where a network is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NetworkStatus {
@@ -91,6 +105,8 @@ pub struct NewNetwork {
     pub prefixes: Vec<String>,
     /// The nodes that carry it, where not all do.
     pub nodes: Option<Vec<NodeId>>,
+    /// What its packets leave through.
+    pub egress: NetworkEgress,
     /// Whether its instances reach the Internet.
     pub internet: Access,
     /// Sources inside its prefixes that are no known instance.
@@ -112,6 +128,8 @@ pub struct NetworkChange {
     pub prefixes: Option<Vec<String>>,
     /// The nodes that carry it, or all.
     pub nodes: Option<Option<Vec<NodeId>>>,
+    /// What its packets leave through.
+    pub egress: Option<NetworkEgress>,
     /// Whether its instances reach the Internet.
     pub internet: Option<Access>,
     /// Sources inside its prefixes that are no known instance.
@@ -125,8 +143,12 @@ pub struct NetworkChange {
 pub struct Facts<'a> {
     /// Prefixes of the networks of the region and zone, those that are being deleted too.
     pub claims: &'a Claims<NetworkId>,
-    /// At least the nodes that are named.
+    /// The nodes of the region, where the network's prefixes, nodes or egress change.
     pub nodes: &'a [Node],
+    /// Networks of the region's other zones: all where this one is translated, else those that are.
+    pub elsewhere: &'a [Network],
+    /// Addresses that packets leave through and that are inside its prefixes.
+    pub addresses: &'a [Ipv4Addr],
     /// At least the instances of the network, where its prefixes change.
     pub instances: &'a [Instance],
     /// Another network of the account has the name.
@@ -146,7 +168,7 @@ pub fn shared(basic_bps: Option<u64>, settings: &Settings) -> Result<NetworkKind
 /// Makes a network.
 ///
 /// Refused with `InvalidParameter`, `MissingParameter`, `TooManyIds`, `NodeNotFound`, `RegionMismatch`,
-/// `AddressConflict` and `NameDuplicate`.
+/// `AddressConflict`, `NodeNotReady` and `NameDuplicate`.
 pub fn create(
     id: NetworkId,
     account: AccountId,
@@ -165,6 +187,7 @@ pub fn create(
         kind: new.kind,
         prefixes: claims::read(&new.prefixes, "prefixes", network_prefix)?,
         nodes: None,
+        egress: new.egress,
         internet: new.internet,
         unknown_sources: new.unknown_sources,
         observe: new.observe,
@@ -176,6 +199,7 @@ pub fn create(
     };
     network.nodes = new.nodes.as_deref().map(|nodes| named(nodes, &network, facts.nodes)).transpose()?;
     disjoint(&network, &new.prefixes, facts.claims)?;
+    egress::fits(&network, &facts)?;
     text::free(facts.name_taken, "name", Some(&new.name))?;
     text::free(facts.external_id_taken, "external_id", new.external_id.as_deref())?;
     let detail = format!("{}, {}", network.name, text::few(network.prefixes.iter()));
@@ -205,6 +229,7 @@ pub fn update(
         next.prefixes = claims::read(prefixes, "prefixes", network_prefix)?;
     }
     next.kind = change.kind.unwrap_or(network.kind);
+    next.egress = change.egress.unwrap_or(network.egress);
     next.internet = change.internet.unwrap_or(network.internet);
     next.unknown_sources = change.unknown_sources.unwrap_or(network.unknown_sources);
     next.observe = change.observe.unwrap_or(network.observe);
@@ -216,6 +241,7 @@ pub fn update(
         disjoint(&next, prefixes, facts.claims)?;
         keeps_instances(&next, facts.instances)?;
     }
+    egress::fits(&next, &facts)?;
     text::free(facts.name_taken, "name", change.name.as_deref())?;
     let external_id = change.external_id.as_ref().and_then(Option::as_deref);
     text::free(facts.external_id_taken, "external_id", external_id)?;
@@ -352,6 +378,7 @@ fn differences(before: &Network, after: &Network) -> String {
     note(before.kind != after.kind, "kind");
     note(before.prefixes != after.prefixes, "prefixes");
     note(before.nodes != after.nodes, "nodes");
+    note(before.egress != after.egress, "egress");
     note(before.internet != after.internet, "internet access");
     note(before.unknown_sources != after.unknown_sources, "unknown sources");
     note(before.observe != after.observe, "observe mode");

@@ -19,7 +19,7 @@ pub fn node_delta(node: &Node, world: World<'_>, since: Revision, origin: Origin
     for told in world.told(told) {
         used.extend(told.rules_changed(since));
         if is_rebuilt(told.network, since) {
-            networks.push(told.spec(&mut used));
+            networks.push(told.spec(node, &mut used));
         } else if !told.instances.is_empty() {
             let network = told.network.id.to_string();
             instances.push(InstancesDelta { network, instances: told.instance_specs(&mut used) });

@@ -9,6 +9,7 @@ use limiter_state::{
 };
 
 use crate::acknowledge::carries;
+use crate::egress;
 use crate::mode::{mode, without_plan};
 use crate::{
     Instance, Network, NetworkId, NetworkMode, NetworkStatus, Node, Plan, PlanId, Revision, Rule, RuleId,
@@ -39,12 +40,13 @@ pub fn node_state(node: &Node, world: World<'_>, origin: OriginSpec) -> NodeStat
     let carried = world.networks.iter().filter(|network| is_told(node, network)).collect();
     let (mut used, mut networks) = (BTreeMap::new(), Vec::new());
     for told in world.told(carried) {
-        networks.push(told.spec(&mut used));
+        networks.push(told.spec(node, &mut used));
     }
     NodeState {
         origin: Some(origin),
         bypass: node.bypass,
         uplinks: node.uplinks.clone(),
+        egress_addresses: node.egress_addresses,
         interfaces: interfaces(node),
         zones: zones(node),
         rules: used.into_values().map(rule_spec).collect(),
@@ -68,6 +70,8 @@ pub(crate) struct Told<'a> {
     /// Its instances, in the order of identities.
     pub(crate) instances: Vec<&'a Instance>,
     mode: NetworkMode,
+    /// The plan that serves it.
+    plan: Option<&'a Plan>,
     /// The rules in force: those of the plan that serves the network.
     rules: HashMap<&'a RuleId, &'a Rule>,
 }
@@ -87,7 +91,8 @@ impl<'a> World<'a> {
             let mode = mode(network, plan);
             let serving = plan.filter(|_| matches!(mode, NetworkMode::Premium { .. }));
             let rules = serving.and_then(|plan| rules.remove(&plan.id)).unwrap_or_default();
-            told.insert(&network.id, Told { network, instances: Vec::new(), mode, rules });
+            let instances = Vec::new();
+            told.insert(&network.id, Told { network, instances, mode, plan: serving, rules });
         }
         for instance in self.instances {
             if let Some(told) = told.get_mut(&instance.network) {
@@ -104,9 +109,9 @@ impl<'a> World<'a> {
 
 impl<'a> Told<'a> {
     /// The network with all its instances.
-    pub(crate) fn spec(&self, used: &mut Used<'a>) -> NetworkSpec {
+    pub(crate) fn spec(&self, node: &Node, used: &mut Used<'a>) -> NetworkSpec {
         let Self { network, mode, .. } = self;
-        let (rate, internet) = held(network, mode);
+        let (rate, internet, egress) = held(network, mode, egress::told(network, self.plan, node));
         NetworkSpec {
             id: Some(network.id.to_string()),
             name: unique_name(&network.name, network.id.as_str()),
@@ -117,12 +122,12 @@ impl<'a> Told<'a> {
             internet,
             observe: network.observe,
             unknown_sources: network.unknown_sources,
-            egress: EgressSpec::None,
+            egress,
             plan: match mode {
                 NetworkMode::Premium { plan, .. } => Some(plan.to_string()),
                 NetworkMode::Basic { .. } | NetworkMode::Offline => None,
             },
-            until: until(network, mode),
+            until: until(network, mode, node),
             default_rule: self.rule(network.default_rule.as_ref(), used),
             instances: self.instance_specs(used),
         }
@@ -155,20 +160,28 @@ impl<'a> Told<'a> {
     }
 }
 
-/// Rate and Internet access of a network in `mode`.
-fn held(network: &Network, mode: &NetworkMode) -> (Option<Rate>, Access) {
-    match mode {
-        NetworkMode::Premium { peak, .. } => (Some(*peak), network.internet),
-        NetworkMode::Basic { rate } => (Some(*rate), network.internet),
-        NetworkMode::Offline => (None, Access::Deny),
+/// Rate, Internet access and address of a network in `mode`. Without an `egress` nothing leaves.
+fn held(
+    network: &Network,
+    mode: &NetworkMode,
+    egress: Option<EgressSpec>,
+) -> (Option<Rate>, Access, EgressSpec) {
+    let rate = match mode {
+        NetworkMode::Premium { peak, .. } => Some(*peak),
+        NetworkMode::Basic { rate } => Some(*rate),
+        NetworkMode::Offline => None,
+    };
+    match egress.filter(|_| rate.is_some()) {
+        Some(egress) => (rate, network.internet, egress),
+        None => (rate, Access::Deny, EgressSpec::None),
     }
 }
 
 /// What follows the term of a subscription, for a node that nobody tells.
-fn until(network: &Network, mode: &NetworkMode) -> Option<UntilSpec> {
+fn until(network: &Network, mode: &NetworkMode, node: &Node) -> Option<UntilSpec> {
     let NetworkMode::Premium { until: Some(at), .. } = mode else { return None };
-    let (rate, internet) = held(network, &without_plan(network));
-    Some(UntilSpec { at: *at, up: rate, down: rate, internet, egress: EgressSpec::None })
+    let (rate, internet, egress) = held(network, &without_plan(network), egress::told(network, None, node));
+    Some(UntilSpec { at: *at, up: rate, down: rate, internet, egress })
 }
 
 pub(crate) fn rule_spec(rule: &Rule) -> RuleSpec {

@@ -1,5 +1,6 @@
 //! Ordering a plan.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,8 +9,8 @@ use limiter_state::Rate;
 use crate::association::Slot;
 use crate::price::{Amount, Item, agreed};
 use crate::{
-    AccountId, Business, Charge, Code, Duration, EventKind, NetworkId, OperationKind, Pay, Plan, PlanId,
-    Refusal, Revision, Settings, Status, Step, term, text,
+    AccountId, Business, Charge, Code, Duration, Egress, EventKind, NetworkId, OperationKind, Pay, Plan,
+    PlanId, Refusal, Revision, Settings, Status, Step, term, text,
 };
 
 /// What is ordered.
@@ -46,13 +47,28 @@ pub struct Facts<'a> {
     pub plans_in_region: usize,
     /// Another plan of the account has the external id.
     pub external_id_taken: bool,
+    /// Whether there is an address for it.
+    pub supply: Supply,
+}
+
+/// The addresses of a region.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Supply {
+    /// It has none: plans go without.
+    #[default]
+    None,
+    /// This one is free.
+    Free(Ipv4Addr),
+    /// All are in use, or rest after their use.
+    Empty,
 }
 
 /// Orders a plan. Without a network it is there at once; with one, when nodes acknowledged the association.
 ///
 /// Refused with `InvalidParameter`, `InvalidBandwidth`, `InvalidChargeType`, `InvalidPeriod`,
 /// `AutoRenewNotSupported`, `AgreementNotAccepted`, `NetworkNotFound`, `RegionMismatch`, `NetworkNotReady`,
-/// `NetworkHasPlan`, `NetworkHasNoNode`, `NameDuplicate`, `QuotaExceeded.Plan` and `QuoteChanged`.
+/// `NetworkHasPlan`, `NetworkHasNoNode`, `NameDuplicate`, `QuotaExceeded.Plan`, `NoAddressAvailable` and
+/// `QuoteChanged`.
 pub fn create(
     id: PlanId,
     account: AccountId,
@@ -62,10 +78,11 @@ pub fn create(
     now: Timestamp,
     revision: Revision,
 ) -> Result<Step, Refusal> {
-    let ordered = blank(id, account, new, settings, now)?;
-    let network = network(new, facts, &ordered.account)?;
+    let mut ordered = blank(id, account, new, settings, now)?;
+    let slot = slot(new, facts, &ordered.account)?;
     text::free(facts.external_id_taken, "external_id", new.external_id.as_deref())?;
     quota(facts, &ordered, settings)?;
+    ordered.egress = address(facts.supply, &ordered.region)?.map(Egress::unused);
     let item = match new.duration {
         Some(duration) => Item::Period { peak: ordered.peak, duration },
         None => Item::Activation,
@@ -73,8 +90,9 @@ pub fn create(
     let amount = agreed(&item, new.expected_amount)?;
     let mut plan = ordered.clone();
     let created = describe(new, &plan);
-    if let Some(network) = network {
-        plan.network = Some(network);
+    if let Some(slot) = slot {
+        plan.network = Some(slot.network.id.clone());
+        slot.places(&mut plan);
         plan.start(OperationKind::Provision, now);
         let step = Step::of(&ordered, plan, revision).costing(amount);
         return Ok(step.with(now, EventKind::PlanCreated, created));
@@ -152,6 +170,7 @@ fn blank(
         business: Business::Normal,
         reason: None,
         network: None,
+        egress: None,
         operation: None,
         generation: 0,
         created_at: now,
@@ -205,14 +224,31 @@ fn agreement(new: &NewPlan, settings: &Settings) -> Result<(), Refusal> {
     }
 }
 
-fn network(new: &NewPlan, facts: &Facts<'_>, account: &AccountId) -> Result<Option<NetworkId>, Refusal> {
+fn slot<'a>(
+    new: &NewPlan,
+    facts: &'a Facts<'_>,
+    account: &AccountId,
+) -> Result<Option<&'a Slot<'a>>, Refusal> {
     let Some(wanted) = &new.network else { return Ok(None) };
     let slot = facts.slot.as_ref().filter(|slot| slot.network.id == *wanted);
     let slot =
         slot.ok_or_else(|| Refusal::missing(Code::NetworkNotFound, "network", wanted).at("network"))?;
     slot.owned_by(account)?;
     slot.takes(&new.region)?;
-    Ok(Some(wanted.clone()))
+    Ok(Some(slot))
+}
+
+fn address(supply: Supply, region: &str) -> Result<Option<Ipv4Addr>, Refusal> {
+    match supply {
+        Supply::None => Ok(None),
+        Supply::Free(address) => Ok(Some(address)),
+        Supply::Empty => {
+            let message = format!(
+                "no address of region {region:?} is free for the plan; try again later, or ask the operator for more"
+            );
+            Err(Refusal::new(Code::NoAddressAvailable, message))
+        }
+    }
 }
 
 fn quota(facts: &Facts<'_>, plan: &Plan, settings: &Settings) -> Result<(), Refusal> {
@@ -243,6 +279,7 @@ fn describe(new: &NewPlan, plan: &Plan) -> String {
     let agreement: Option<Arc<str>> = new.agreement_version.as_deref().map(|it| text::shortened(it).into());
     text += &named("duration", new.duration.as_ref().map(|it| it as _));
     text += &named("network", new.network.as_ref().map(|it| it as _));
+    text += &named("address", plan.egress.as_ref().map(|it| &it.address as _));
     text += &named("agreement", agreement.as_ref().map(|it| it as _));
     text
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use limiter_state::Rate;
 
-use crate::{AccountId, Duration, NetworkId, PlanId, Revision};
+use crate::{AccountId, Duration, Egress, NetworkId, PlanId, Revision};
 
 /// The premium bandwidth plan of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct Plan {
     pub reason: Option<Arc<str>>,
     /// The network it holds; taken when an association starts, given back when nodes acknowledged its end.
     pub network: Option<NetworkId>,
+    /// Its own address, from the order to the release, where its region has some.
+    pub egress: Option<Egress>,
     /// What nodes have yet to acknowledge.
     pub operation: Option<Operation>,
     /// The revision that every carrying node must have acknowledged before the operation is complete.
@@ -149,7 +151,7 @@ impl Plan {
     }
 
     /// True while the plan has service to lose: it is there, and its end has not begun.
-    pub(crate) fn is_live(&self) -> bool {
+    pub fn is_live(&self) -> bool {
         matches!(self.status, Status::Creating | Status::InUse | Status::NotAssociated | Status::Changing)
     }
 }

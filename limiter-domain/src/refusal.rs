@@ -50,6 +50,8 @@ pub enum Fault {
     Conflict,
     /// A quota is used up.
     Quota,
+    /// There is none left; later there may be.
+    Supply,
 }
 
 macro_rules! codes {
@@ -96,6 +98,7 @@ codes! {
     AccountNotFound = "AccountNotFound", Missing, "No such account.";
     UserNotFound = "UserNotFound", Missing, "No such user.";
     TokenNotFound = "TokenNotFound", Missing, "No such token.";
+    AddressNotFound = "AddressNotFound", Missing, "No such address.";
     NodeNotFound = "NodeNotFound", Missing, "No such node.";
     NetworkNotFound = "NetworkNotFound", Missing, "No such network of this account.";
     InstanceNotFound = "InstanceNotFound", Missing, "No such instance of this account.";
@@ -114,6 +117,7 @@ codes! {
     NetworkNotReady = "NetworkNotReady", Conflict, "The network is being deleted.";
     NetworkInUse = "NetworkInUse", Conflict, "A plan or instances keep the network from being deleted.";
     NodeInUse = "NodeInUse", Conflict, "Networks need the node.";
+    NodeNotReady = "NodeNotReady", Conflict, "The node has not acknowledged what changed.";
     NetworkHasNoNode = "NetworkHasNoNode", Conflict, "No node carries the network.";
     PlanExpired = "PlanExpired", Conflict, "The plan's term is over.";
     PlanFinancialLocked = "PlanFinancialLocked", Conflict, "The account owes too much.";
@@ -128,6 +132,8 @@ codes! {
     InstanceNotInNetwork = "InstanceNotInNetwork", Conflict, "The instance is in another network than the plan's.";
     IdempotentParameterMismatch = "IdempotentParameterMismatch", Conflict, "The token was used with other input.";
     VersionConflict = "VersionConflict", Conflict, "It was changed since it was read.";
+    AddressInUse = "AddressInUse", Conflict, "A plan or a node has the address.";
+    NoAddressAvailable = "NoAddressAvailable", Supply, "No address of the region is free.";
     QuotaExceededPlan = "QuotaExceeded.Plan", Quota, "The account has as many plans as it may.";
     QuotaExceededRule = "QuotaExceeded.Rule", Quota, "The plan has as many rules as it may.";
     QuotaExceededRuleBinding = "QuotaExceeded.RuleBinding", Quota, "The rule has as many instances as it may.";

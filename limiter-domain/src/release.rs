@@ -41,5 +41,6 @@ pub(crate) fn end(plan: &Plan, why: &str, now: Timestamp, revision: Revision) ->
     }
     next.status = Status::Released;
     next.operation = None;
+    next.egress = None;
     step(next).with(now, EventKind::PlanReleased, "no network to take it from")
 }

@@ -40,6 +40,8 @@ pub struct Settings {
     pub associate_deadline: SignedDuration,
     /// How long a withdrawal may wait for nodes before operators are told.
     pub withdrawal_alarm: SignedDuration,
+    /// How long an address rests after its plan before another one gets it.
+    pub address_quarantine: SignedDuration,
     /// The agreement that every order must name; [`None`]: there is none.
     pub agreement_version: Option<Arc<str>>,
 }
@@ -64,6 +66,7 @@ impl Default for Settings {
             provision_deadline: SignedDuration::from_mins(5),
             associate_deadline: SignedDuration::from_mins(10),
             withdrawal_alarm: SignedDuration::from_mins(10),
+            address_quarantine: SignedDuration::from_hours(24),
             agreement_version: None,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv4Subnets, Ipv6Net};
 
 /// Why a text is no prefix or address of the kind asked for; reads on after the value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,9 @@ pub enum AddressError {
     /// An egress address of the other family, or none.
     #[error("is no IPv4 address, and IPv6 is not translated; write for example 198.51.100.7")]
     NoEgress,
+    /// Neither a prefix nor a range of egress addresses.
+    #[error("is no range of IPv4 addresses; write for example 198.51.100.0/28 or 198.51.100.8-198.51.100.20")]
+    NoEgressRange,
     /// No machine can own it.
     #[error("is or covers {what} ({range}); write unicast addresses that a machine can own")]
     NotUnicast {
@@ -61,12 +64,23 @@ pub fn instance_address(text: &str) -> Result<IpNet, AddressError> {
 /// An address for packets to leave through.
 pub fn egress_address(text: &str) -> Result<Ipv4Addr, AddressError> {
     let address: Ipv4Addr = text.parse().map_err(|_| AddressError::NoEgress)?;
-    let net = unicast(IpNet::from(IpAddr::V4(address)))?;
-    let range = v4([240, 0, 0, 0], 4);
-    if range.contains(&net) {
-        return Err(AddressError::NotUnicast { what: "reserved addresses", range });
-    }
+    egress_range(address, address)?;
     Ok(address)
+}
+
+/// Addresses from `first` to `last` for packets to leave through.
+pub fn egress_range(first: Ipv4Addr, last: Ipv4Addr) -> Result<(), AddressError> {
+    if last < first {
+        return Err(AddressError::NoEgressRange);
+    }
+    let reserved = v4([240, 0, 0, 0], 4);
+    for net in Ipv4Subnets::new(first, last, 0) {
+        let net = unicast(IpNet::V4(net))?;
+        if reserved.contains(&net) {
+            return Err(AddressError::NotUnicast { what: "reserved addresses", range: reserved });
+        }
+    }
+    Ok(())
 }
 
 /// An instance's address as one writes it: without the length of a single address.

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use limiter_control::secret;
 use limiter_control::store::{Store, Write};
 use limiter_domain::{
-    Account, AccountId, Business, Charge, Instance, InstanceId, Network, NetworkId, NetworkKind,
-    NetworkStatus, Node, NodeId, NodeInterface, Pay, Plan, PlanId, Role, Rule, RuleId, Status, Token,
-    TokenId,
+    Account, AccountId, Business, Charge, Instance, InstanceId, Network, NetworkEgress, NetworkId,
+    NetworkKind, NetworkStatus, Node, NodeId, NodeInterface, Pay, Plan, PlanId, Role, Rule, RuleId, Status,
+    Token, TokenId,
 };
-use limiter_state::{Access, Mode, Policy, Rate, UnknownSources};
+use limiter_state::{Access, EgressAddresses, Mode, Policy, Rate, UnknownSources};
 
 use crate::random::Random;
 
@@ -101,6 +101,7 @@ impl Fill {
             kind: NetworkKind::Shared { basic: rate(5) },
             prefixes: vec![net(0, 28)],
             nodes: node.map(|node| vec![node]),
+            egress: NetworkEgress::None,
             internet: Access::Allow,
             unknown_sources: UnknownSources::Drop,
             observe: false,
@@ -154,6 +155,7 @@ impl Fill {
             business: Business::Normal,
             reason: None,
             network: Some(network.id.clone()),
+            egress: None,
             operation: None,
             generation: revision,
             created_at: self.now,
@@ -216,6 +218,10 @@ impl Fill {
             region: region.into(),
             uplinks: Vec::new(),
             interfaces: zones.iter().map(interface).collect(),
+            shared_address: None,
+            former_addresses: Vec::new(),
+            egress_addresses: EgressAddresses::Assign,
+            drained: false,
             fenced: false,
             bypass: false,
             acked_revision: 0,

@@ -5,6 +5,7 @@ pub mod control;
 pub mod control_fake;
 pub mod fill;
 pub mod growth;
+pub mod mirror;
 pub mod netns;
 pub mod observer;
 pub mod offered;

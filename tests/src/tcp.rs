@@ -31,17 +31,35 @@ impl Flows {
     /// Opens `count` connections to `at`, which listens inside `receiver`, and sends on all of them
     /// from inside `sender` until [`Self::finish`].
     pub fn start(sender: &Namespace, receiver: &Namespace, at: SocketAddr, count: usize) -> Self {
-        let listener =
-            receiver.enter(|| TcpListener::bind(at).unwrap_or_else(|error| panic!("{at}: {error}")));
+        Self::open(sender, receiver, at, count, |client, server| (client, server))
+    }
+
+    /// As [`Self::start`], but the receiver opens the connections, to `at`, where the sender listens: so a client
+    /// downloads, also from behind address translation.
+    pub fn fetch(receiver: &Namespace, sender: &Namespace, at: SocketAddr, count: usize) -> Self {
+        Self::open(receiver, sender, at, count, |client, server| (server, client))
+    }
+
+    /// Connects from inside `client` to `at` inside `server`; `ends` says which end sends, the first, and which
+    /// receives. Each flow begins before the next one connects: those that begin at once lose packets at once.
+    fn open(
+        client: &Namespace,
+        server: &Namespace,
+        at: SocketAddr,
+        count: usize,
+        ends: fn(TcpStream, TcpStream) -> (TcpStream, TcpStream),
+    ) -> Self {
+        let listener = server.enter(|| TcpListener::bind(at).unwrap_or_else(|error| panic!("{at}: {error}")));
         let stop = Arc::new(AtomicBool::new(false));
         let mut flows = Self { stop: Arc::clone(&stop), senders: Vec::new(), receivers: Vec::new() };
         for _ in 0..count {
-            let stream = sender.enter(|| TcpStream::connect_timeout(&at, Duration::from_secs(10)));
+            let stream = client.enter(|| TcpStream::connect_timeout(&at, Duration::from_secs(10)));
             let stream = stream.unwrap_or_else(|error| panic!("connecting to {at}: {error}"));
             let (accepted, _) = listener.accept().expect("accept");
+            let (sends, receives) = ends(stream, accepted);
             let stopped = Arc::clone(&stop);
-            flows.senders.push(thread::spawn(move || push(stream, &stopped)));
-            flows.receivers.push(thread::spawn(move || drain(accepted)));
+            flows.senders.push(thread::spawn(move || push(sends, &stopped)));
+            flows.receivers.push(thread::spawn(move || drain(receives)));
         }
         flows
     }

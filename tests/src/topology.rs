@@ -15,6 +15,15 @@ pub struct Topology {
     pub networks: Vec<Vec<Instance>>,
 }
 
+/// Another node beside that of a [`Topology`], on the same wire.
+#[derive(Debug)]
+pub struct Beside {
+    /// The machine on which its agent runs.
+    pub node: Namespace,
+    /// An instance of network 0 behind it.
+    pub instance: Instance,
+}
+
 /// An instance on a veth of its own.
 #[derive(Debug)]
 pub struct Instance {
@@ -76,6 +85,27 @@ impl Topology {
     /// An instance.
     pub fn instance(&self, network: usize, place: usize) -> &Instance {
         &self.networks[network][place]
+    }
+
+    /// A second node, and behind it one more instance of network 0. The host's `eth0` becomes a port of its
+    /// bridge `wire`.
+    pub fn beside(&self) -> Beside {
+        let node = Namespace::new("beside");
+        node.run("sysctl -qw net.ipv4.ip_forward=1");
+        self.host.ip("link add wire type bridge");
+        self.host.ip("link set eth0 master wire");
+        self.host.ip(&format!("addr del {HOST_V4}/24 dev eth0"));
+        self.host.ip(&format!("addr add {HOST_V4}/24 dev wire"));
+        self.host.ip("link set wire up");
+        node.ip(&format!("link add {UPLINK} type veth peer name eth1 netns {}", self.host.name()));
+        node.ip(&format!("link set {UPLINK} up"));
+        self.host.ip("link set eth1 master wire up");
+        node.ip(&format!("addr add 198.51.100.3/24 dev {UPLINK}"));
+        node.ip(&format!("route add default via {HOST_V4}"));
+        let instance = instance(&node, 0, self.networks[0].len());
+        self.host.ip("route add 10.0.0.0/8 via 198.51.100.1");
+        self.host.ip(&format!("route add {}/32 via 198.51.100.3", instance.v4));
+        Beside { node, instance }
     }
 
     /// Delays everything the host sends by `delay_ms`. Needs a kernel with netem.

@@ -1,14 +1,16 @@
 //! The agent takes whatever the domain tells it.
 
+use std::net::Ipv4Addr;
+
 use ipnet::IpNet;
 use jiff::Timestamp;
 use limiter_domain::node_state::{World, node_state};
 use limiter_domain::{
-    AccountId, Business, Charge, Duration, Instance, InstanceId, Network, NetworkId, NetworkKind,
-    NetworkStatus, Node, NodeId, NodeInterface, Operation, OperationKind, Pay, Plan, PlanId, Rule, RuleId,
-    Status, instance, network, node, rule,
+    AccountId, Business, Charge, Duration, Egress, Instance, InstanceId, Network, NetworkEgress, NetworkId,
+    NetworkKind, NetworkStatus, Node, NodeId, NodeInterface, Operation, OperationKind, Pay, Plan, PlanId,
+    Rule, RuleId, Status, instance, network, node, rule,
 };
-use limiter_state::{Access, Mode, NodeState, OriginSpec, Policy, Rate, UnknownSources};
+use limiter_state::{Access, EgressAddresses, Mode, NodeState, OriginSpec, Policy, Rate, UnknownSources};
 use proptest::prelude::*;
 
 const ZONES: [&str; 3] = ["default", "lab", "a zone"];
@@ -43,8 +45,12 @@ fn limiter_node() -> impl Strategy<Value = Node> {
             region: "east".to_owned(),
             uplinks: uplink.then(|| "eth0".to_owned()).into_iter().collect(),
             interfaces: zones.iter().enumerate().map(interface).collect(),
+            shared_address: Some("203.0.113.1".to_owned()),
+            egress_addresses: EgressAddresses::Assign,
         };
-        node::create(NodeId::of_random(1), &new, false, Timestamp::UNIX_EPOCH, 1).expect("a node").value
+        node::create(NodeId::of_random(1), &new, node::Facts::default(), Timestamp::UNIX_EPOCH, 1)
+            .expect("a node")
+            .value
     })
 }
 
@@ -133,6 +139,8 @@ fn network_of(index: u8, part: &Part) -> Option<Network> {
         kind: if part.kind < 128 { NetworkKind::Vpc } else { NetworkKind::Shared { basic } },
         prefixes: vec![format!("10.{index}.0.0/16"), format!("fd00:{index}::/32")],
         nodes: None,
+        egress: [NetworkEgress::None, NetworkEgress::Shared, NetworkEgress::Exclusive]
+            [usize::from(part.kind) % 3],
         internet: if part.status.is_multiple_of(3) { Access::Deny } else { Access::Allow },
         unknown_sources: UnknownSources::Budget,
         observe: part.status.is_multiple_of(2),
@@ -141,6 +149,8 @@ fn network_of(index: u8, part: &Part) -> Option<Network> {
     let facts = network::Facts {
         claims: &claims,
         nodes: &[],
+        elsewhere: &[],
+        addresses: &[],
         instances: &[],
         name_taken: false,
         external_id_taken: false,
@@ -171,6 +181,10 @@ fn plan_of(index: u8, random: u8, network: &Network) -> Plan {
         business: if random % 5 == 4 { Business::Expired } else { Business::Normal },
         reason: None,
         network: (status != NotAssociated).then(|| network.id.clone()),
+        egress: (!random.is_multiple_of(7)).then(|| Egress {
+            node: random.is_multiple_of(2).then(|| NodeId::of_random(1)),
+            ..Egress::unused(Ipv4Addr::new(198, 51, 100, index))
+        }),
         operation: (status == Changing).then_some(Operation { kind, started_at: end }),
         generation: 1,
         created_at: end,

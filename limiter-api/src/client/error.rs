@@ -52,7 +52,10 @@ impl ClientError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
-            Self::Refused(problem) => problem.status == 503 && problem.retry,
+            // Addresses come back after hours, if at all.
+            Self::Refused(problem) => {
+                problem.status == 503 && problem.retry && problem.code != "NoAddressAvailable"
+            }
             Self::Unexpected { .. } | Self::Unusable(_) => false,
         }
     }

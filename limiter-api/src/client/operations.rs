@@ -1,5 +1,7 @@
 //! Each operation of the control plane as a method.
 
+use std::net::Ipv4Addr;
+
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -7,14 +9,15 @@ use serde::de::DeserializeOwned;
 use super::transport::{Call, LONG_TIMEOUT, Transport};
 use super::{ClientError, Endpoint};
 use crate::params::{
-    AccountChange, Associate, AutoRenew, Bindings, DeleteRules, End, EventQuery, InstanceChange,
-    InstanceQuery, MoveInstance, NetworkChange, NetworkQuery, NewAccount, NewInstance, NewNetwork, NewNode,
-    NewPlan, NewRule, NewToken, NewUser, NodeChange, Paging, PlanQuery, Renew, Resize, RuleChange, RuleQuery,
-    SignIn, UserChange,
+    AccountChange, AddressQuery, AddressRanges, AddressUseQuery, Associate, AutoRenew, Bindings, DeleteRules,
+    End, EventQuery, InstanceChange, InstanceQuery, MoveEgress, MoveInstance, NetworkChange, NetworkQuery,
+    NewAccount, NewInstance, NewNetwork, NewNode, NewPlan, NewRule, NewToken, NewUser, NodeChange, Paging,
+    PlanQuery, Renew, Resize, RuleChange, RuleQuery, SignIn, UserChange,
 };
 use crate::setup::{Applied, Apply, Setup};
 use crate::views::{
-    Account, Event, Instance, Me, Network, Node, Outcome, Page, Plan, Rule, Secret, StatusView, Token, User,
+    Account, Address, AddressUse, AddressesChanged, Event, Instance, Me, Network, Node, Outcome, Page, Plan,
+    Rule, Secret, StatusView, Token, User,
 };
 
 type Answer<T> = Result<T, ClientError>;
@@ -190,7 +193,7 @@ impl Client {
         self.post(&["nodes"], new).await
     }
 
-    /// Changes a node, also fences or bypasses it.
+    /// Changes a node, also drains, fences or bypasses it.
     pub async fn update_node(&self, id: &str, change: &NodeChange) -> Answer<Node> {
         self.patch(&["nodes", id], change).await
     }
@@ -225,6 +228,11 @@ impl Client {
         self.delete(&["networks", id]).await
     }
 
+    /// Gives a network's own address to another node; the one that has it lets go first.
+    pub async fn move_egress(&self, id: &str, to: &MoveEgress) -> Answer<Network> {
+        self.post(&["networks", id, "move-egress"], to).await
+    }
+
     /// Instances.
     pub async fn instances(&self, query: &InstanceQuery) -> Answer<Page<Instance>> {
         self.list(&["instances"], query).await
@@ -253,6 +261,39 @@ impl Client {
     /// Deletes an instance.
     pub async fn delete_instance(&self, id: &str) -> Answer<()> {
         self.delete(&["instances", id]).await
+    }
+}
+
+/// Addresses for plans; operators only.
+impl Client {
+    /// Addresses.
+    pub async fn addresses(&self, query: &AddressQuery) -> Answer<Page<Address>> {
+        self.list(&["addresses"], query).await
+    }
+
+    /// One address.
+    pub async fn address(&self, address: Ipv4Addr) -> Answer<Address> {
+        self.get(&["addresses", &address.to_string()]).await
+    }
+
+    /// Who had an address when, oldest first; also one that was removed since.
+    pub async fn address_uses(&self, address: Ipv4Addr, query: &AddressUseQuery) -> Answer<Page<AddressUse>> {
+        self.list(&["addresses", &address.to_string(), "uses"], query).await
+    }
+
+    /// Makes addresses available to the plans of a region, or says what that would change.
+    pub async fn import_addresses(&self, ranges: &AddressRanges) -> Answer<AddressesChanged> {
+        self.change_addresses("import", ranges).await
+    }
+
+    /// Takes addresses that no plan has away from a region, or says what that would change.
+    pub async fn remove_addresses(&self, ranges: &AddressRanges) -> Answer<AddressesChanged> {
+        self.change_addresses("remove", ranges).await
+    }
+
+    async fn change_addresses(&self, verb: &str, ranges: &AddressRanges) -> Answer<AddressesChanged> {
+        let call = self.transport.call(Method::POST, &["addresses", verb]).body(ranges);
+        call.timeout(LONG_TIMEOUT).once().answer().await
     }
 }
 

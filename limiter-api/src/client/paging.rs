@@ -1,7 +1,9 @@
 //! Lists that are longer than a page.
 
 use super::ClientError;
-use crate::params::{EventQuery, InstanceQuery, NetworkQuery, Paging, PlanQuery, RuleQuery};
+use crate::params::{
+    AddressQuery, AddressUseQuery, EventQuery, InstanceQuery, NetworkQuery, Paging, PlanQuery, RuleQuery,
+};
 use crate::views::Page;
 
 /// Most pages that are read of one list: a million items.
@@ -23,7 +25,7 @@ macro_rules! paged {
     )*};
 }
 
-paged!(Paging, NetworkQuery, InstanceQuery, PlanQuery, RuleQuery, EventQuery);
+paged!(Paging, AddressQuery, AddressUseQuery, NetworkQuery, InstanceQuery, PlanQuery, RuleQuery, EventQuery);
 
 /// All items of a list, page after page: `all_pages(query, async |q| client.networks(q).await)`.
 pub async fn all_pages<Q: Paged, T>(

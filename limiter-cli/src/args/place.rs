@@ -92,6 +92,18 @@ pub(crate) enum NetworkCommand {
         #[command(flatten)]
         version: IfVersion,
     },
+    /// Give the address that its plan has to another node; the one that has it lets go first; operators only
+    MoveEgress {
+        /// Id or name
+        network: String,
+        /// The node that is to use it, by id or name
+        #[arg(long, value_name = "NODE")]
+        node: String,
+        #[command(flatten)]
+        wait: WaitArgs,
+        #[command(flatten)]
+        version: IfVersion,
+    },
     /// Delete a network
     Delete {
         /// Id or name
@@ -103,6 +115,9 @@ pub(crate) enum NetworkCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct NetworkPolicy {
+    /// What its IPv4 packets leave through: routing alone, the node's address, or its plan's; operators only
+    #[arg(long, value_parser = ["none", "shared", "exclusive"])]
+    pub(crate) egress: Option<String>,
     /// Internet access
     #[arg(long, value_parser = ["allow", "deny"])]
     pub(crate) internet: Option<String>,
@@ -231,6 +246,8 @@ pub(crate) enum NodeCommand {
         /// PATTERN[,zone=ZONE][,mode=MODE][,observe][,foreign-sources=drop|pass]; repeat for more
         #[arg(long = "interface", required = true, value_parser = value::interface)]
         interfaces: Vec<NodeInterface>,
+        #[command(flatten)]
+        egress: NodeEgress,
     },
     /// Change a node
     Update {
@@ -246,10 +263,29 @@ pub(crate) enum NodeCommand {
         #[arg(long = "interface", value_parser = value::interface)]
         interfaces: Vec<NodeInterface>,
         #[command(flatten)]
+        egress: NodeEgress,
+        /// It shares no address
+        #[arg(long, conflicts_with = "shared_address")]
+        no_shared_address: bool,
+        #[command(flatten)]
         version: IfVersion,
     },
     /// Delete a node
     Delete {
+        /// Id or name
+        node: String,
+        #[command(flatten)]
+        version: IfVersion,
+    },
+    /// Give the addresses that plans have to other nodes of their networks, and take no new ones
+    Drain {
+        /// Id or name
+        node: String,
+        #[command(flatten)]
+        version: IfVersion,
+    },
+    /// Let a drained node have addresses again
+    Undrain {
         /// Id or name
         node: String,
         #[command(flatten)]
@@ -278,4 +314,14 @@ pub(crate) enum NodeCommand {
         #[command(flatten)]
         version: IfVersion,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeEgress {
+    /// The address that networks without one of their own leave through, where they are translated
+    #[arg(long, value_parser = value::egress_address, value_name = "ADDRESS")]
+    pub(crate) shared_address: Option<String>,
+    /// Who brings packets for egress addresses to it: its agent, on the uplink, or you, by routing
+    #[arg(long, value_parser = ["assign", "routed"])]
+    pub(crate) egress_addresses: Option<String>,
 }

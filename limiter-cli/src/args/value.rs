@@ -1,5 +1,7 @@
 //! Values of arguments as types.
 
+use std::net::Ipv4Addr;
+
 use jiff::{SignedDuration, Timestamp, ToSpan as _, Zoned, civil};
 use limiter_api::views::NodeInterface;
 use limiter_state::{Rate, address};
@@ -23,6 +25,18 @@ pub(super) fn prefix(text: &str) -> Result<String, String> {
 /// An address or prefix of an instance.
 pub(super) fn address(text: &str) -> Result<String, String> {
     address::instance_address(text).map(address::show).map_err(|error| format!("`{text}` {error}"))
+}
+
+/// An address for packets to leave through.
+pub(super) fn egress_address(text: &str) -> Result<String, String> {
+    address::egress_address(text)
+        .map(|address| address.to_string())
+        .map_err(|error| format!("`{text}` {error}"))
+}
+
+/// An IPv4 address.
+pub(super) fn ipv4(text: &str) -> Result<Ipv4Addr, String> {
+    text.parse().map_err(|_| format!("`{text}` is no IPv4 address; write for example 198.51.100.7"))
 }
 
 /// A moment: RFC 3339, a local date and time, a local date, or how long ago (`2h`, `3d`).

@@ -160,6 +160,7 @@ fn imported(
         prefixes: network.prefixes,
         internet: Some(network.internet),
         unknown_sources: Some(network.unknown_sources),
+        egress: None,
         plan: None,
         rules: kept,
         instances: rows,

@@ -4,7 +4,7 @@ use limiter_api::client::all_pages;
 use limiter_api::params::{NewNode, NodeChange, Paging};
 
 use super::{Session, given, something};
-use crate::args::{IfVersion, NodeCommand, Switch};
+use crate::args::{IfVersion, NodeCommand, NodeEgress, Switch};
 use crate::confirm;
 use crate::failure::Failure;
 
@@ -18,13 +18,30 @@ pub(super) async fn run(session: &Session, command: NodeCommand) -> Result<(), F
             session.output.list(&nodes, hint)
         }
         NodeCommand::Show { node } => session.output.one(&client.node(&node).await?),
-        NodeCommand::Create { name, region, uplinks, interfaces } => {
-            session.output.one(&client.create_node(&NewNode { name, region, uplinks, interfaces }).await?)
+        NodeCommand::Create { name, region, uplinks, interfaces, egress } => {
+            let NodeEgress { shared_address, egress_addresses } = egress;
+            let new = NewNode { name, region, uplinks, interfaces, shared_address, egress_addresses };
+            session.output.one(&client.create_node(&new).await?)
         }
-        NodeCommand::Update { node, name, uplinks, interfaces, version } => {
-            something(name.is_some() || !uplinks.is_empty() || !interfaces.is_empty())?;
-            let interfaces = Some(interfaces).filter(|interfaces| !interfaces.is_empty());
-            let change = NodeChange { name, uplinks: given(uplinks), interfaces, ..NodeChange::default() };
+        NodeCommand::Update { node, name, uplinks, interfaces, egress, no_shared_address, version } => {
+            let shared_address = egress.shared_address.map(Some).or(no_shared_address.then_some(None));
+            let is_egress = shared_address.is_some() || egress.egress_addresses.is_some();
+            something(name.is_some() || !uplinks.is_empty() || !interfaces.is_empty() || is_egress)?;
+            if let Some(new) = &shared_address {
+                let node = client.node(&node).await?;
+                let old = node.shared_address.as_deref().filter(|old| new.as_deref() != Some(*old));
+                if let Some(old) = old {
+                    session.confirm.ask(&confirm::share(&node, old, new.as_deref()))?;
+                }
+            }
+            let change = NodeChange {
+                name,
+                uplinks: given(uplinks),
+                interfaces: Some(interfaces).filter(|interfaces| !interfaces.is_empty()),
+                shared_address,
+                egress_addresses: egress.egress_addresses,
+                ..NodeChange::default()
+            };
             self::change(session, &node, change, &version).await
         }
         NodeCommand::Delete { node, version } => {
@@ -34,6 +51,16 @@ pub(super) async fn run(session: &Session, command: NodeCommand) -> Result<(), F
                 .ask(&format!("Node {} is deleted; its agent is refused from now on.", node.name))?;
             session.client_at(&version).delete_node(&node.id).await?;
             session.output.gone("node", &[node.id])
+        }
+        NodeCommand::Drain { node, version } => {
+            let node = client.node(&node).await?;
+            session.confirm.ask(&confirm::drain(&node))?;
+            change(session, &node.id, NodeChange { drained: Some(true), ..NodeChange::default() }, &version)
+                .await
+        }
+        NodeCommand::Undrain { node, version } => {
+            change(session, &node, NodeChange { drained: Some(false), ..NodeChange::default() }, &version)
+                .await
         }
         NodeCommand::Fence { node, version } => {
             let node = client.node(&node).await?;

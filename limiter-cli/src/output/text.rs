@@ -56,6 +56,7 @@ pub(crate) fn count(number: u64, thing: &str) -> String {
     match number {
         0 => format!("no {thing}"),
         1 => format!("1 {thing}"),
+        _ if thing.ends_with('s') => format!("{number} {thing}es"),
         _ => format!("{number} {thing}s"),
     }
 }
@@ -111,6 +112,7 @@ mod tests {
             [0, 1, 2].map(|number| count(number, "rule")),
             ["no rule", "1 rule", "2 rules"].map(str::to_owned)
         );
+        assert_eq!(count(2, "address"), "2 addresses");
     }
 
     proptest! {

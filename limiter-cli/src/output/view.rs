@@ -27,7 +27,7 @@ pub(crate) trait View: Serialize {
 }
 
 impl View for Network {
-    const HEAD: &[&str] = &["name", "kind", "mode", "rate", "instances", "plan", "prefixes", "id"];
+    const HEAD: &[&str] = &["name", "kind", "mode", "rate", "egress", "instances", "plan", "prefixes", "id"];
 
     fn id(&self) -> &str {
         &self.id
@@ -40,6 +40,7 @@ impl View for Network {
             self.kind.clone(),
             words(mode),
             some_rate(self.rate_bps),
+            self.egress.clone(),
             self.instances.to_string(),
             some(self.plan.as_deref()),
             list(&self.prefixes),
@@ -49,7 +50,7 @@ impl View for Network {
 
     fn details(&self, zone: &TimeZone) -> Vec<(&'static str, String)> {
         let nodes = self.nodes.as_ref().map_or_else(|| "all of its region and zone".to_owned(), |n| list(n));
-        vec![
+        let mut details = vec![
             ("name", self.name.clone()),
             ("id", self.id.clone()),
             ("external id", some(self.external_id.as_deref())),
@@ -63,13 +64,20 @@ impl View for Network {
             ("prefixes", list(&self.prefixes)),
             ("instances", self.instances.to_string()),
             ("nodes", nodes),
+            ("egress", self.egress.clone()),
+        ];
+        details.extend(self.address.clone().map(|address| ("address", address)));
+        details.extend(self.egress_node.clone().map(|node| ("egress node", node)));
+        details.extend(self.egress_leaving.clone().map(|node| ("leaving", node)));
+        details.extend([
             ("internet", self.internet.clone()),
             ("unknown sources", self.unknown_sources.clone()),
             ("observe only", yes(self.observe)),
             ("default rule", some(self.default_rule.as_deref())),
             ("created", moment(self.created_at, zone)),
             ("version", self.version.to_string()),
-        ]
+        ]);
+        details
     }
 }
 
@@ -184,7 +192,8 @@ impl View for Rule {
 }
 
 impl View for Node {
-    const HEAD: &[&str] = &["name", "region", "state", "last seen", "interfaces", "agent", "id"];
+    const HEAD: &[&str] =
+        &["name", "region", "state", "last seen", "interfaces", "shared address", "agent", "id"];
 
     fn id(&self) -> &str {
         &self.id
@@ -198,6 +207,7 @@ impl View for Node {
             state(self),
             some_moment(self.seen_at, zone),
             list(&patterns),
+            some(self.shared_address.as_deref()),
             some(self.agent_version.as_deref()),
             self.id.clone(),
         ]
@@ -217,6 +227,9 @@ impl View for Node {
             ("last seen", some_moment(self.seen_at, zone)),
             ("agent", some(self.agent_version.as_deref())),
             ("uplinks", uplinks),
+            ("shared address", some(self.shared_address.as_deref())),
+            ("egress addresses", self.egress_addresses.clone()),
+            ("addresses of plans", self.addresses.to_string()),
             ("created", moment(self.created_at, zone)),
             ("version", self.version.to_string()),
         ];
@@ -241,7 +254,9 @@ fn state(node: &Node) -> String {
         _ if node.acked_revision < node.wanted_revision => "behind",
         _ => "in force",
     };
-    if node.bypass { format!("BYPASS, {follows}") } else { follows.to_owned() }
+    let bypass = if node.bypass { "BYPASS, " } else { "" };
+    let drained = if node.drained { ", drained" } else { "" };
+    format!("{bypass}{follows}{drained}")
 }
 
 impl View for Event {
@@ -410,7 +425,29 @@ mod tests {
         assert_eq!(state(&node), "behind");
         node.bypass = true;
         node.fenced = true;
-        assert_eq!(state(&node), "BYPASS, FENCED");
+        node.drained = true;
+        assert_eq!(state(&node), "BYPASS, FENCED, drained");
+    }
+
+    #[test]
+    fn a_network_shows_the_nodes_of_its_address_where_there_are_any() {
+        let zone = TimeZone::UTC;
+        let shown = |network: &Network| -> Vec<_> {
+            let about =
+                |(name, _): &(&str, _)| ["egress", "address", "egress node", "leaving"].contains(name);
+            network.details(&zone).into_iter().filter(about).collect()
+        };
+        assert_eq!(shown(&fixture::network()), [("egress", "none".to_owned())]);
+        let moves = Network {
+            egress: "exclusive".into(),
+            address: Some("198.51.100.7".into()),
+            egress_node: Some("n2".into()),
+            egress_leaving: Some("n1".into()),
+            ..fixture::network()
+        };
+        let expected =
+            [("egress", "exclusive"), ("address", "198.51.100.7"), ("egress node", "n2"), ("leaving", "n1")];
+        assert_eq!(shown(&moves), expected.map(|(name, value)| (name, value.to_owned())));
     }
 
     #[test]

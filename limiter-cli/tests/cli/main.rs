@@ -1,6 +1,7 @@
 //! The binary against a small control plane in this process: real HTTP over TCP and a Unix socket.
 
 mod access;
+mod egress;
 mod list;
 mod plan;
 mod run;

@@ -1,5 +1,7 @@
 //! A control plane that knows a few routes and answers from memory.
 
+mod egress;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -17,10 +19,13 @@ use limiter_api::params::{
 };
 use limiter_api::setup::{Applied, Apply, Setup, SetupChange};
 use limiter_api::views::{
-    Event, Instance, Me, Network, NodeLag, Outcome, Page, Plan, Refused, Rule, Secret, StatusView,
+    Account, Address, AddressUse, Event, Instance, Me, Network, Node, NodeLag, Outcome, Page, Plan, Refused,
+    Rule, Secret, StatusView,
 };
 use serde_json::json;
 use tempfile::TempDir;
+
+pub(crate) use egress::{address, address_use, node};
 
 pub(crate) const TOKEN: &str = "top-secret-token";
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -43,6 +48,13 @@ pub(crate) struct World(Arc<Mutex<Inside>>);
 pub(crate) struct Inside {
     pub(crate) networks: Vec<Network>,
     pub(crate) instances: Vec<Instance>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) uses: Vec<AddressUse>,
+    /// Plans that get an address with the next import.
+    pub(crate) plans_without: u64,
+    /// Looks at a network until a node lets go of its address, and looks at a node until it takes one.
+    pub(crate) moves_in: (u32, u32),
     pub(crate) rules: Vec<Rule>,
     pub(crate) plans: BTreeMap<String, Plan>,
     /// Looks that are needed until a plan is over.
@@ -63,6 +75,8 @@ pub(crate) struct Inside {
     pub(crate) calls: Vec<String>,
     /// Headers of the last call.
     pub(crate) headers: HeaderMap,
+    /// Nodes are not for the caller.
+    pub(crate) hides_nodes: bool,
     /// Any token is refused.
     pub(crate) is_closed: bool,
 }
@@ -125,6 +139,10 @@ pub(crate) fn network(number: usize) -> Network {
         basic_bps: Some(5_000_000),
         prefixes: vec![format!("10.{number}.0.0/24")],
         nodes: None,
+        egress: "none".into(),
+        address: None,
+        egress_node: None,
+        egress_leaving: None,
         internet: "allow".into(),
         unknown_sources: "drop".into(),
         observe: false,
@@ -218,8 +236,10 @@ fn router(world: World, with_token: bool) -> Router {
         .route("/plans/delete", post(delete_plans))
         .route("/events", get(events))
         .route("/accounts", get(async || "this is not JSON"))
+        .route("/accounts/{id}", get(one_account))
         .route("/apply", post(apply))
         .route("/export", get(export))
+        .merge(egress::routes())
         .with_state(world.clone())
         .layer(middleware::from_fn_with_state((world, with_token), guard));
     Router::new().nest("/v1", inner)
@@ -276,6 +296,11 @@ async fn me() -> Json<Me> {
     Json(Me { actor: "user alice".into(), role: "operator".into(), account: None })
 }
 
+async fn one_account(Path(id): Path<String>) -> Json<Account> {
+    let created_at = "2026-03-31T12:00:00Z".parse().expect("a moment");
+    Json(Account { id, name: "acme".into(), enabled: true, created_at, version: 1 })
+}
+
 async fn status() -> Json<StatusView> {
     Json(StatusView {
         version: "0.1.0".into(),
@@ -303,8 +328,17 @@ async fn networks(State(world): State<World>, Query(query): Query<NetworkQuery>)
 }
 
 async fn one_network(State(world): State<World>, Path(id): Path<String>) -> Response {
-    let found = world.lock().networks.iter().find(|network| network.id == id).cloned();
-    found.map_or_else(not_found, |network| Json(network).into_response())
+    let mut world = world.lock();
+    let looks_left = world.moves_in.0;
+    let Some(network) = world.networks.iter_mut().find(|network| network.id == id) else {
+        return not_found();
+    };
+    if looks_left == 0 {
+        network.egress_leaving = None;
+    }
+    let network = network.clone();
+    world.moves_in.0 = looks_left.saturating_sub(1);
+    Json(network).into_response()
 }
 
 async fn create_network(State(world): State<World>, Json(new): Json<NewNetwork>) -> Response {
@@ -316,6 +350,7 @@ async fn create_network(State(world): State<World>, Json(new): Json<NewNetwork>)
     let mut made = network(world.networks.len() + 1);
     made.name = new.name;
     made.prefixes = new.prefixes;
+    made.egress = new.egress.unwrap_or(made.egress);
     world.networks.push(made.clone());
     (StatusCode::CREATED, Json(made)).into_response()
 }
@@ -331,6 +366,9 @@ async fn change_network(
     };
     if let Some(nodes) = change.nodes {
         network.nodes = nodes;
+    }
+    if let Some(egress) = change.egress {
+        network.egress = egress;
     }
     Json(network.clone()).into_response()
 }

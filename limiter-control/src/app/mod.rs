@@ -2,9 +2,11 @@
 //! stores, and notes events, in one transaction.
 
 mod account;
+mod address;
 mod agent;
 mod caller;
 mod change;
+mod egress;
 mod error;
 mod event;
 mod instance;

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use limiter_api::params::{NetworkChange, NetworkQuery, NewNetwork};
 use limiter_api::views;
-use limiter_domain::{Network, NetworkId, NetworkKind, NodeId, network, rule};
+use limiter_domain::{Network, NetworkEgress, NetworkId, NetworkKind, Node, NodeId, network, rule};
 use limiter_state::{Access, UnknownSources};
 
 use super::change::{Begun, Call, Change};
 use super::error::refuse_field;
-use super::{App, AppError, Caller, DEFAULT_REGION, DEFAULT_ZONE, Reach, read, view};
+use super::{App, AppError, Caller, DEFAULT_REGION, DEFAULT_ZONE, Reach, address, read, view};
 use crate::store::{InstanceFilter, NetworkFilter, Tx};
 
 /// Whether basic bandwidth comes with a network, as written.
@@ -77,7 +77,7 @@ impl App {
             None => None,
             named => named_nodes(&change.tx, reach, named.as_deref()).await?,
         };
-        let new = network::NewNetwork {
+        let mut new = network::NewNetwork {
             name: input.name,
             external_id: input.external_id,
             region: input.region.unwrap_or_else(|| DEFAULT_REGION.to_owned()),
@@ -85,14 +85,22 @@ impl App {
             kind: self.kind(reach, kind, input.basic_bps)?,
             prefixes: input.prefixes,
             nodes,
+            egress: NetworkEgress::None,
             internet: access(input.internet.as_deref())?.unwrap_or_default(),
             unknown_sources: unknown_sources(input.unknown_sources.as_deref())?.unwrap_or_default(),
             observe: input.observe.unwrap_or(false),
         };
+        new.egress = match egress(reach, input.egress.as_deref())? {
+            Some(egress) => egress,
+            None => default_egress(&change.tx, &new.region).await?,
+        };
         let tx = &change.tx;
+        let nodes = nodes_for(tx, &new.region, new.nodes.as_deref()).await?;
         let facts = network::Facts {
-            claims: &read::claims(tx.prefixes_of_zone(&new.region, &new.zone).await?),
-            nodes: &tx.nodes_of_region(&new.region).await?,
+            claims: &read::claims(tx.prefixes_of_zone(&new.region, Some(&new.zone)).await?),
+            nodes: &nodes,
+            elsewhere: &elsewhere(tx, &new.region, &new.zone, new.egress).await?,
+            addresses: &address::inside(tx, &new.prefixes, &nodes).await?,
             instances: &[],
             name_taken: tx.network_by_name(&account, &new.name).await?.is_some(),
             external_id_taken: match new.external_id.as_deref() {
@@ -121,12 +129,13 @@ impl App {
         call.check_version(before.version)?;
         let network = self.alter_network(&mut change, &reach, &before, input).await?;
         if network.nodes != before.nodes {
-            let nodes = change.tx.nodes_of_region(&network.region).await?;
+            let nodes = change.nodes_of_region(&network.region).await?;
             for node in network::taken_from(&before, &network, &nodes, change.revision()) {
-                change.tx.put_node(&node).await?;
+                change.put_node(&node).await?;
             }
             // What waited for a node that is no longer one of its own is over.
             self.settle(&mut change, &network.region).await?;
+            self.place_network(&mut change, &network).await?;
         }
         let view = shown(&change.tx, &network).await?;
         change.finish(view).await
@@ -158,6 +167,7 @@ impl App {
             kind,
             prefixes: input.prefixes,
             nodes,
+            egress: egress(reach, input.egress.as_deref())?,
             internet: access(input.internet.as_deref())?,
             unknown_sources: unknown_sources(input.unknown_sources.as_deref())?,
             observe: input.observe,
@@ -166,16 +176,25 @@ impl App {
         let (claims, instances) = match &wanted.prefixes {
             None => (limiter_domain::claims::Claims::default(), Vec::new()),
             Some(_) => (
-                read::claims(tx.prefixes_of_zone(&before.region, &before.zone).await?),
+                read::claims(tx.prefixes_of_zone(&before.region, Some(&before.zone)).await?),
                 tx.all_instances(&instances_of(&before.id)).await?,
             ),
         };
+        // Where none of these changes, what was accepted still is.
+        let moves = wanted.prefixes.is_some() || wanted.nodes.is_some() || wanted.egress.is_some();
+        let (nodes, elsewhere) = if moves {
+            let egress = wanted.egress.unwrap_or(before.egress);
+            let elsewhere = elsewhere(tx, &before.region, &before.zone, egress).await?;
+            let named = wanted.nodes.as_ref().and_then(Option::as_deref);
+            (nodes_for(tx, &before.region, named).await?, elsewhere)
+        } else {
+            (Vec::new(), Vec::new())
+        };
         let facts = network::Facts {
             claims: &claims,
-            nodes: &match &wanted.nodes {
-                Some(Some(ids)) => tx.nodes_by_id(ids).await?,
-                _ => Vec::new(),
-            },
+            nodes: &nodes,
+            elsewhere: &elsewhere,
+            addresses: &address::inside(tx, wanted.prefixes.as_deref().unwrap_or_default(), &nodes).await?,
             instances: &instances,
             name_taken: match &wanted.name {
                 Some(name) => tx.network_by_name(&before.account, name).await?.is_some(),
@@ -212,7 +231,7 @@ impl App {
         let (now, revision) = (change.now, change.revision());
         let made = network::delete(&network, holder.as_ref(), instances, now, revision)?;
         let network = put(&mut change, made).await?;
-        let nodes = change.tx.nodes_of_region(&network.region).await?;
+        let nodes = change.nodes_of_region(&network.region).await?;
         if network::is_gone(&network, &nodes) {
             change.tx.remove_network(&network.id).await?;
         }
@@ -255,7 +274,7 @@ async fn put(change: &mut Change, made: limiter_domain::Change<Network>) -> Resu
     Ok(network)
 }
 
-async fn shown(tx: &Tx, network: &Network) -> Result<views::Network, AppError> {
+pub(super) async fn shown(tx: &Tx, network: &Network) -> Result<views::Network, AppError> {
     let plan = tx.plan_of_network(&network.id).await?;
     let instances = tx.count_instances(&instances_of(&network.id)).await?;
     Ok(view::network(network, plan.as_ref(), instances))
@@ -277,6 +296,39 @@ async fn named_nodes(
         nodes.push(read::node(tx, text).await?.id);
     }
     Ok(Some(nodes))
+}
+
+/// The nodes of a region and those that are named.
+async fn nodes_for(tx: &Tx, region: &str, named: Option<&[NodeId]>) -> Result<Vec<Node>, AppError> {
+    let mut nodes = tx.nodes_of_region(region).await?;
+    let others = tx.nodes_by_id(named.unwrap_or_default()).await?;
+    nodes.extend(others.into_iter().filter(|node| *node.region != *region));
+    Ok(nodes)
+}
+
+/// Networks of other zones that one with this egress must not share addresses with.
+async fn elsewhere(
+    tx: &Tx,
+    region: &str,
+    zone: &str,
+    egress: NetworkEgress,
+) -> Result<Vec<Network>, AppError> {
+    let only_translated = egress == NetworkEgress::None;
+    Ok(tx.networks_of_other_zones(region, zone, only_translated).await?)
+}
+
+/// What the packets of a new network leave through, where nobody says it.
+async fn default_egress(tx: &Tx, region: &str) -> Result<NetworkEgress, AppError> {
+    let has_addresses = tx.count_addresses(&address::of_region(region)).await? > 0;
+    Ok(if has_addresses { NetworkEgress::Exclusive } else { NetworkEgress::None })
+}
+
+/// How the region is routed is the operator's knowledge.
+fn egress(reach: &Reach, text: Option<&str>) -> Result<Option<NetworkEgress>, AppError> {
+    if text.is_some() && *reach != Reach::All {
+        return Err(AppError::Forbidden("only an operator sets the egress of a network".to_owned()));
+    }
+    text.map(|text| read::word("egress", text, &view::EGRESSES, view::egress_code)).transpose()
 }
 
 const fn kind_code(shared: bool) -> &'static str {

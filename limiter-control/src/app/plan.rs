@@ -6,8 +6,7 @@ use limiter_api::params::{Associate, AutoRenew, NewPlan, PlanQuery, Resize};
 use limiter_api::views;
 use limiter_domain::price::Amount;
 use limiter_domain::{
-    AccountId, Network, NetworkId, Plan, PlanId, Status, Step, acknowledge, association, order, renewal,
-    resize,
+    AccountId, Network, NetworkId, Plan, PlanId, Status, Step, association, order, renewal, resize,
 };
 
 use super::change::{Begun, Call, Change};
@@ -104,6 +103,7 @@ impl App {
     ) -> Result<Plan, AppError> {
         let holder = holder(change, network).await?;
         let facts = order::Facts {
+            supply: supply(change, &new.region).await?,
             slot: slot(change, network, holder.as_ref()).await?,
             plans_in_region: change.tx.count_plans(&counted(account, &new.region)).await? as usize,
             external_id_taken: match new.external_id.as_deref() {
@@ -114,13 +114,17 @@ impl App {
         let (now, revision) = (change.now, change.revision());
         let id = PlanId::of_random(rand::random());
         let step = order::create(id, account.clone(), new, &facts, self.settings(), now, revision)?;
-        self.take(change, step).await
+        let plan = self.take(change, step).await?;
+        if let Some(egress) = &plan.egress {
+            change.tx.bind_address(egress.address, &plan.id).await?;
+        }
+        Ok(plan)
     }
 
     /// Associates a plan with a network.
     pub async fn associate(&self, call: &Call, id: &str, input: Associate) -> Result<views::Plan, AppError> {
         let reach = call.caller.changes()?;
-        self.step(call, id, async |change: &Change, plan: &Plan| {
+        self.step(call, id, async |change: &mut Change, plan: &Plan| {
             let network = read::network(&change.tx, &reach, &input.network).await?;
             let holder = holder(change, Some(&network)).await?;
             let slot = slot(change, Some(&network), holder.as_ref()).await?;
@@ -132,7 +136,7 @@ impl App {
 
     /// Dissociates a plan from its network.
     pub async fn dissociate(&self, call: &Call, id: &str) -> Result<views::Plan, AppError> {
-        self.step(call, id, async |change: &Change, plan: &Plan| {
+        self.step(call, id, async |change: &mut Change, plan: &Plan| {
             Ok(association::dissociate(plan, change.now, change.revision())?)
         })
         .await
@@ -144,7 +148,7 @@ impl App {
             peak_bps: input.peak_bps,
             expected_amount: input.expected_amount_micro.map(Amount::new),
         };
-        self.step(call, id, async |change: &Change, plan: &Plan| {
+        self.step(call, id, async |change: &mut Change, plan: &Plan| {
             Ok(resize::resize(plan, resize, self.settings(), change.now, change.revision())?)
         })
         .await
@@ -157,7 +161,7 @@ impl App {
         id: &str,
         input: AutoRenew,
     ) -> Result<views::Plan, AppError> {
-        self.step(call, id, async |change: &Change, plan: &Plan| {
+        self.step(call, id, async |change: &mut Change, plan: &Plan| {
             Ok(renewal::set_auto_renew(plan, input.enabled, change.now, change.revision())?)
         })
         .await
@@ -166,7 +170,7 @@ impl App {
     /// One step of one plan.
     async fn step<F>(&self, call: &Call, id: &str, decide: F) -> Result<views::Plan, AppError>
     where
-        F: AsyncFnOnce(&Change, &Plan) -> Result<Step, AppError>,
+        F: AsyncFnOnce(&mut Change, &Plan) -> Result<Step, AppError>,
     {
         let reach = call.caller.changes()?;
         let mut change = match self.begin(call).await? {
@@ -175,7 +179,7 @@ impl App {
         };
         let plan = self.current(&mut change, &reach, id).await?;
         call.check_version(plan.version)?;
-        let step = decide(&change, &plan).await?;
+        let step = decide(&mut change, &plan).await?;
         let plan = self.take(&mut change, step).await?;
         let view = shown(&change.tx, &plan).await?;
         change.finish(view).await
@@ -211,12 +215,21 @@ async fn holder(change: &Change, network: Option<&Network>) -> Result<Option<Pla
 }
 
 async fn slot<'a>(
-    change: &Change,
+    change: &mut Change,
     network: Option<&'a Network>,
     holder: Option<&'a PlanId>,
 ) -> Result<Option<association::Slot<'a>>, AppError> {
     let Some(network) = network else { return Ok(None) };
-    let nodes = change.tx.nodes_of_region(&network.region).await?;
-    let has_node = acknowledge::has_node(network, &nodes);
-    Ok(Some(association::Slot { network, holder, has_node }))
+    let node = super::egress::choose(change, network).await?;
+    Ok(Some(association::Slot { network, holder, node }))
+}
+
+/// The address that the next plan of a region gets.
+async fn supply(change: &Change, region: &str) -> Result<order::Supply, AppError> {
+    let free = change.tx.free_addresses(region, change.now, 1).await?;
+    if let Some(free) = free.first() {
+        return Ok(order::Supply::Free(free.address));
+    }
+    let all = change.tx.count_addresses(&super::address::of_region(region)).await?;
+    Ok(if all > 0 { order::Supply::Empty } else { order::Supply::None })
 }

@@ -28,7 +28,7 @@ impl App {
             Some(id) => change.tx.network(id).await?,
             None => None,
         };
-        let nodes = change.tx.nodes_of_region(&step.plan.region).await?;
+        let nodes = change.nodes_of_region(&step.plan.region).await?;
         let (now, revision) = (change.now, change.revision());
         let step = settle(step, network.as_ref(), &nodes, self.settings(), now, revision);
         if step.events.is_empty() {
@@ -43,6 +43,7 @@ impl App {
             purge(change, &plan, network).await?;
         }
         change.tx.put_plan(&plan, schedule::next_due(&plan, self.settings())).await?;
+        super::egress::note_use(change, &plan, self.settings()).await?;
         change.happened(Some(&plan.account), plan.id.as_str(), &step.events);
         Ok(plan)
     }

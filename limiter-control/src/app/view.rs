@@ -1,12 +1,14 @@
 //! Entities as the API shows them.
 
+use jiff::Timestamp;
 use limiter_api::views;
 use limiter_domain::{
-    Account, Business, Charge, Event, Instance, Network, NetworkKind, NetworkMode, NetworkStatus, Node,
-    NodeInterface, OperationKind, Pay, Plan, Rule, Status, Token, User,
+    Account, Address, AddressState, AddressUse, Business, Charge, Event, Instance, Network, NetworkEgress,
+    NetworkKind, NetworkMode, NetworkStatus, Node, NodeInterface, OperationKind, Pay, Plan, Rule, Status,
+    Token, User,
 };
 use limiter_state::address::show as show_address;
-use limiter_state::{Access, Mode, Policy, UnknownSources};
+use limiter_state::{Access, EgressAddresses, Mode, Policy, UnknownSources};
 
 use super::caller::role_code;
 
@@ -47,7 +49,7 @@ pub(super) fn token(token: &Token, account: Option<&str>, node: Option<&str>) ->
     }
 }
 
-pub(super) fn node(node: &Node, wanted_revision: u64) -> views::Node {
+pub(super) fn node(node: &Node, wanted_revision: u64, addresses: u64) -> views::Node {
     views::Node {
         id: node.id.to_string(),
         name: node.name.to_string(),
@@ -56,6 +58,10 @@ pub(super) fn node(node: &Node, wanted_revision: u64) -> views::Node {
         interfaces: node.interfaces.iter().map(interface).collect(),
         fenced: node.fenced,
         bypass: node.bypass,
+        shared_address: node.shared_address.map(|address| address.to_string()),
+        egress_addresses: egress_addresses(node.egress_addresses).to_owned(),
+        drained: node.drained,
+        addresses,
         acked_revision: node.acked_revision,
         wanted_revision,
         acked_at: node.acked_at,
@@ -102,6 +108,8 @@ pub(super) fn network(network: &Network, plan: Option<&Plan>, instances: u64) ->
         NetworkKind::Shared { basic } => ("shared", Some(basic)),
         NetworkKind::Vpc => ("vpc", None),
     };
+    let egress = plan.and_then(|plan| plan.egress.as_ref());
+    let egress = egress.filter(|_| network.egress == NetworkEgress::Exclusive);
     views::Network {
         id: network.id.to_string(),
         account: network.account.to_string(),
@@ -113,6 +121,10 @@ pub(super) fn network(network: &Network, plan: Option<&Plan>, instances: u64) ->
         basic_bps: basic.map(limiter_state::Rate::bps),
         prefixes: network.prefixes.iter().map(ToString::to_string).collect(),
         nodes: network.nodes.as_ref().map(|nodes| nodes.iter().map(ToString::to_string).collect()),
+        egress: egress_code(network.egress).to_owned(),
+        address: egress.map(|it| it.address.to_string()),
+        egress_node: egress.and_then(|it| it.node.as_ref()).map(ToString::to_string),
+        egress_leaving: egress.and_then(|it| it.leaving.as_ref()).map(ToString::to_string),
         internet: access(network.internet).to_owned(),
         unknown_sources: unknown_sources(network.unknown_sources).to_owned(),
         observe: network.observe,
@@ -182,7 +194,7 @@ pub(super) fn plan(plan: &Plan, network_name: Option<&str>, rules: u64) -> views
         reason: plan.reason.as_deref().map(str::to_owned),
         network: plan.network.as_ref().map(ToString::to_string),
         network_name: network_name.map(str::to_owned),
-        addresses: Vec::new(),
+        addresses: plan.egress.iter().map(|egress| egress.address.to_string()).collect(),
         created_at: plan.created_at,
         provisioned_at: plan.provisioned_at,
         expires_at: plan.expires_at,
@@ -191,6 +203,59 @@ pub(super) fn plan(plan: &Plan, network_name: Option<&str>, rules: u64) -> views
         release_at: plan.release_at,
         rules,
         version: plan.version,
+    }
+}
+
+pub(super) const EGRESSES: [NetworkEgress; 3] =
+    [NetworkEgress::None, NetworkEgress::Shared, NetworkEgress::Exclusive];
+
+pub(super) const fn egress_code(egress: NetworkEgress) -> &'static str {
+    match egress {
+        NetworkEgress::None => "none",
+        NetworkEgress::Shared => "shared",
+        NetworkEgress::Exclusive => "exclusive",
+    }
+}
+
+pub(super) const fn egress_addresses(addresses: EgressAddresses) -> &'static str {
+    match addresses {
+        EgressAddresses::Assign => "assign",
+        EgressAddresses::Routed => "routed",
+    }
+}
+
+pub(super) const ADDRESS_STATES: [AddressState; 3] =
+    [AddressState::Free, AddressState::Bound, AddressState::Quarantined];
+
+pub(super) const fn address_state(state: AddressState) -> &'static str {
+    match state {
+        AddressState::Free => "free",
+        AddressState::Bound => "bound",
+        AddressState::Quarantined => "quarantined",
+    }
+}
+
+pub(super) fn address(address: &Address, now: Timestamp) -> views::Address {
+    let state = address.state(now);
+    views::Address {
+        address: address.address.to_string(),
+        region: address.region.to_string(),
+        state: address_state(state).to_owned(),
+        plan: address.plan.as_ref().map(ToString::to_string),
+        rests_until: address.rests_until.filter(|_| state == AddressState::Quarantined),
+    }
+}
+
+pub(super) fn address_use(used: &AddressUse) -> views::AddressUse {
+    views::AddressUse {
+        id: used.id.to_string(),
+        address: used.address.to_string(),
+        plan: used.plan.to_string(),
+        account: used.account.to_string(),
+        network: used.network.to_string(),
+        node: used.node.to_string(),
+        from: used.from,
+        until: used.until,
     }
 }
 

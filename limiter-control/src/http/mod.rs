@@ -1,6 +1,7 @@
 //! HTTP: routes, who calls, what was sent, and errors as problem details.
 
 mod accounts;
+mod addresses;
 mod agent;
 mod answer;
 mod caller;
@@ -110,6 +111,12 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(nodes::show, nodes::change, nodes::remove))
         .routes(routes!(networks::list, networks::create))
         .routes(routes!(networks::show, networks::change, networks::remove))
+        .routes(routes!(networks::move_egress))
+        .routes(routes!(addresses::list))
+        .routes(routes!(addresses::show))
+        .routes(routes!(addresses::uses))
+        .routes(routes!(addresses::import))
+        .routes(routes!(addresses::remove))
         .routes(routes!(instances::list, instances::create))
         .routes(routes!(instances::show, instances::change, instances::remove))
         .routes(routes!(instances::relocate))

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use limiter_api::params::{NetworkChange, NetworkQuery, NewNetwork};
+use limiter_api::params::{MoveEgress, NetworkChange, NetworkQuery, NewNetwork};
 use limiter_api::views::{Network, Page};
 
 use super::answer::{Created, Tagged};
@@ -59,4 +59,14 @@ pub(super) async fn remove(
 ) -> Answer<StatusCode> {
     app.remove_network(&call, &id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Give a network's own address to another node; the one that has it lets go first.
+#[utoipa::path(post, path = "/networks/{id}/move-egress", tag = "networks", request_body = MoveEgress, responses((status = 200, body = Network)))]
+pub(super) async fn move_egress(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Changing(call, input): Changing<MoveEgress>,
+) -> Answer<Tagged<Network>> {
+    Ok(Tagged(app.move_egress(&call, &id, input).await?))
 }

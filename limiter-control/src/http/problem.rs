@@ -90,6 +90,7 @@ fn refused(refusal: Refusal) -> Problem {
         Fault::Missing => StatusCode::NOT_FOUND,
         Fault::Conflict => StatusCode::CONFLICT,
         Fault::Quota => StatusCode::TOO_MANY_REQUESTS,
+        Fault::Supply => StatusCode::SERVICE_UNAVAILABLE,
     };
     Problem {
         status: status.as_u16(),
@@ -111,6 +112,7 @@ const fn is_passing(code: Code) -> bool {
             | Code::DeletionNotSupport
             | Code::RuleNotSupport
             | Code::NetworkNotReady
+            | Code::NoAddressAvailable
     )
 }
 

@@ -1,7 +1,7 @@
 //! Closed sets of values as short texts in columns.
 
-use limiter_domain::{Business, Charge, NetworkStatus, OperationKind, Pay, Role, Status};
-use limiter_state::{Access, Mode, Policy, UnknownSources};
+use limiter_domain::{Business, Charge, NetworkEgress, NetworkStatus, OperationKind, Pay, Role, Status};
+use limiter_state::{Access, EgressAddresses, Mode, Policy, UnknownSources};
 
 /// A value of a closed set.
 pub(super) trait Code: Copy + Sized + 'static {
@@ -35,7 +35,9 @@ code! {
     Access { Allow = "allow", Deny = "deny" }
     Business { Normal = "normal", Expired = "expired", Overdue = "overdue" }
     Charge { ByBandwidth = "bandwidth", ByTraffic = "traffic" }
+    EgressAddresses { Assign = "assign", Routed = "routed" }
     Mode { Auto = "auto", Shape = "shape", Police = "police" }
+    NetworkEgress { None = "none", Shared = "shared", Exclusive = "exclusive" }
     NetworkStatus { Active = "active", Deleting = "deleting" }
     OperationKind {
         Provision = "provision",
@@ -80,7 +82,9 @@ mod tests {
         distinct::<Access>();
         distinct::<Business>();
         distinct::<Charge>();
+        distinct::<EgressAddresses>();
         distinct::<Mode>();
+        distinct::<NetworkEgress>();
         distinct::<NetworkStatus>();
         distinct::<OperationKind>();
         distinct::<Pay>();

@@ -6,6 +6,8 @@
 //! Times are kept to the microsecond.
 
 mod account;
+mod address;
+mod address_use;
 mod backup;
 mod carried;
 mod changes;
@@ -36,6 +38,8 @@ use limiter_domain::Revision;
 use sea_orm::{AccessMode, DbBackend, IsolationLevel, TransactionOptions, TransactionTrait};
 use tokio::sync::watch;
 
+pub use address::AddressFilter;
+pub use address_use::AddressUseFilter;
 pub use carried::Carried;
 pub use error::{Constraint, StoreError};
 pub use event::EventFilter;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use limiter_domain::{AccountId, Network, NetworkId, NetworkKind, NetworkStatus};
+use limiter_domain::{AccountId, Network, NetworkEgress, NetworkId, NetworkKind, NetworkStatus};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
 
 use super::code::Code;
@@ -42,6 +42,7 @@ pub(super) mod row {
         pub version: i64,
         /// The last change of it, its plan, rules or instances that nodes must know.
         pub news_revision: i64,
+        pub egress: String,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -78,6 +79,7 @@ impl Row for row::Model {
             created_us: value::micros(network.created_at),
             version: value::number(network.version),
             news_revision: value::number(network.revision),
+            egress: network.egress.code().to_owned(),
         }
     }
 
@@ -95,6 +97,7 @@ impl Row for row::Model {
             kind: basic.map_or(NetworkKind::Vpc, |basic| NetworkKind::Shared { basic }),
             prefixes: read.list("prefixes", &self.prefixes)?,
             nodes: nodes.transpose()?,
+            egress: read.code("egress", &self.egress)?,
             internet: read.code("internet", &self.internet)?,
             unknown_sources: read.code("unknown_sources", &self.unknown_sources)?,
             observe: self.observe,
@@ -190,6 +193,20 @@ impl Tx {
         self.all_by(filter.query(), [Column::CreatedUs, Column::Id]).await
     }
 
+    /// The networks of a region's other zones than `zone`, or only those that are translated.
+    pub async fn networks_of_other_zones(
+        &self,
+        region: &str,
+        zone: &str,
+        only_translated: bool,
+    ) -> Result<Vec<Network>, StoreError> {
+        let query = Entity::find().filter(Column::Region.eq(region)).filter(Column::Zone.ne(zone));
+        let query = query.apply_if(only_translated.then_some(NetworkEgress::None), |query, none| {
+            query.filter(Column::Egress.ne(none.code()))
+        });
+        self.all_by(query, [Column::CreatedUs, Column::Id]).await
+    }
+
     /// Regions with a network that is being deleted.
     pub(super) async fn regions_deleting(&self) -> Result<Vec<String>, StoreError> {
         let query = Entity::find().select_only().column(Column::Region).distinct();
@@ -202,17 +219,17 @@ impl Tx {
         self.count(filter.query()).await
     }
 
-    /// The prefixes of every network of a zone, to find overlaps.
+    /// The prefixes of every network of a zone, or of all zones of a region, to find overlaps.
     pub async fn prefixes_of_zone(
         &self,
         region: &str,
-        zone: &str,
+        zone: Option<&str>,
     ) -> Result<Vec<(NetworkId, Vec<IpNet>)>, StoreError> {
         let query = Entity::find()
             .select_only()
             .columns([Column::Id, Column::Prefixes])
             .filter(Column::Region.eq(region))
-            .filter(Column::Zone.eq(zone));
+            .apply_if(zone, |query, zone| query.filter(Column::Zone.eq(zone)));
         let rows: Vec<(String, String)> = self.checked(query.into_tuple().all(self.connection()).await)?;
         let parse = |(id, prefixes): &(String, String)| {
             let read = Reader::new("networks", id);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use limiter_domain::{Node, NodeId, NodeInterface, Revision};
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QueryTrait,
     TransactionTrait, UpdateMany,
@@ -43,6 +43,10 @@ pub(super) mod row {
         pub revision: i64,
         pub created_us: i64,
         pub version: i64,
+        pub shared_address: Option<String>,
+        pub former_addresses: String,
+        pub egress_addresses: String,
+        pub drained: bool,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -109,6 +113,10 @@ impl Row for row::Model {
             revision: value::number(node.revision),
             created_us: value::micros(node.created_at),
             version: value::number(node.version),
+            shared_address: node.shared_address.map(|address| address.to_string()),
+            former_addresses: value::list(&node.former_addresses),
+            egress_addresses: node.egress_addresses.code().to_owned(),
+            drained: node.drained,
         }
     }
 
@@ -122,6 +130,10 @@ impl Row for row::Model {
             region: self.region.as_str().into(),
             uplinks: read.json("uplinks", &self.uplinks)?,
             interfaces: interfaces.collect::<Result<_, _>>()?,
+            shared_address: read.parsed_if("shared_address", self.shared_address.as_ref())?,
+            former_addresses: read.list("former_addresses", &self.former_addresses)?,
+            egress_addresses: read.code("egress_addresses", &self.egress_addresses)?,
+            drained: self.drained,
             fenced: self.fenced,
             bypass: self.bypass,
             acked_revision: read.number("acked_revision", self.acked_revision)?,
@@ -207,6 +219,12 @@ impl Tx {
     /// The node of this name.
     pub async fn node_by_name(&self, name: &str) -> Result<Option<Node>, StoreError> {
         self.one(Entity::find().filter(Column::Name.eq(name))).await
+    }
+
+    /// All nodes that have a shared address, or may still use one.
+    pub async fn nodes_sharing(&self) -> Result<Vec<Node>, StoreError> {
+        let shares = Column::SharedAddress.is_not_null().or(Column::FormerAddresses.ne(""));
+        self.all(Entity::find().filter(shares)).await
     }
 
     /// Nodes, oldest first.

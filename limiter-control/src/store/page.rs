@@ -63,7 +63,7 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, CursorError> {
         let (position, id) = text.split_once('.').ok_or(CursorError)?;
         let hex = position.len() == 16 && position.bytes().all(|b| b.is_ascii_hexdigit());
-        let plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
         if !hex || !plain || id.is_empty() || id.len() > ID_MAX_BYTES {
             return Err(CursorError);
         }
@@ -80,7 +80,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_is_read_as_it_was_written(position: i64, id in "[a-z0-9-]{1,64}") {
+        fn a_cursor_is_read_as_it_was_written(position: i64, id in "[a-z0-9.-]{1,64}") {
             let cursor = Cursor { position, id };
             prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
         }

@@ -1,11 +1,14 @@
 //! Plans.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use limiter_domain::{AccountId, Business, Duration, NetworkId, Operation, Pay, Plan, PlanId, Slice, Status};
-use sea_orm::sea_query::{Query, SelectStatement};
+use limiter_domain::{
+    AccountId, Business, Duration, Egress, NetworkId, NodeId, Operation, Pay, Plan, PlanId, Slice, Status,
+};
+use sea_orm::sea_query::{ExprTrait as _, Query, SelectStatement};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
 
 use super::code::Code;
@@ -52,6 +55,9 @@ pub(super) mod row {
         pub due_us: Option<i64>,
         /// Nodes have yet to acknowledge something.
         pub waiting: bool,
+        pub address: Option<String>,
+        pub egress_node_id: Option<String>,
+        pub leaving_node_id: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -69,6 +75,8 @@ impl Row for row::Model {
     fn of(plan: &Plan) -> Self {
         let slice = |slice: &Slice| (slice.first_day, slice.last_day, slice.duration.code());
         let slices: Vec<(Date, Date, &str)> = plan.slices.iter().map(slice).collect();
+        let egress = plan.egress.as_ref();
+        let leaving = egress.and_then(|egress| egress.leaving.as_ref());
         Self {
             id: plan.id.to_string(),
             account_id: plan.account.to_string(),
@@ -99,7 +107,10 @@ impl Row for row::Model {
             ticked_us: value::micros(plan.ticked_at),
             version: value::number(plan.version),
             due_us: None,
-            waiting: plan.operation.is_some() || plan.peak != plan.applied_peak,
+            waiting: plan.operation.is_some() || plan.peak != plan.applied_peak || leaving.is_some(),
+            address: egress.map(|egress| egress.address.to_string()),
+            egress_node_id: egress.and_then(|egress| Some(egress.node.as_ref()?.to_string())),
+            leaving_node_id: leaving.map(ToString::to_string),
         }
     }
 
@@ -118,6 +129,9 @@ impl Row for row::Model {
             (None, None) => None,
             _ => return Err(read.bad("operation")),
         };
+        let address = read.parsed_if("address", self.address.as_ref())?;
+        let node = read.parsed_if("egress_node_id", self.egress_node_id.as_ref())?;
+        let leaving = read.parsed_if("leaving_node_id", self.leaving_node_id.as_ref())?;
         let anchor_day = self.anchor_day.map(|day| i8::try_from(day).map_err(|_| read.bad("anchor_day")));
         Ok(Plan {
             id: read.parsed("id", &self.id)?,
@@ -132,6 +146,7 @@ impl Row for row::Model {
             business: read.code("business", &self.business)?,
             reason: self.reason.as_deref().map(Into::into),
             network: read.parsed_if("network_id", self.network_id.as_ref())?,
+            egress: address.map(|address| Egress { address, node, leaving }),
             operation,
             generation: read.number("generation", self.generation)?,
             created_at: read.time("created_us", self.created_us)?,
@@ -212,6 +227,39 @@ impl Tx {
     pub async fn plans_of_networks(&self, networks: &[NetworkId]) -> Result<Vec<Plan>, StoreError> {
         let ids: Vec<_> = networks.iter().map(NetworkId::as_str).collect();
         self.all_of(Entity::find(), Column::NetworkId, &ids).await
+    }
+
+    /// Plans of a region whose address is at `node` or at none, while they hold a network.
+    pub async fn plans_to_place(&self, region: &str, node: &NodeId) -> Result<Vec<Plan>, StoreError> {
+        let here = Column::EgressNodeId.eq(node.as_str()).or(Column::EgressNodeId.is_null());
+        let query = Entity::find().filter(Column::Region.eq(region)).filter(Column::NetworkId.is_not_null());
+        let query = query.filter(Column::Address.is_not_null()).filter(here);
+        self.all_by(query, [Column::CreatedUs, Column::Id]).await
+    }
+
+    /// Plans of a region that are there and have no address, oldest first.
+    pub async fn plans_without_address(&self, region: &str) -> Result<Vec<Plan>, StoreError> {
+        let live = [Status::Creating, Status::InUse, Status::NotAssociated, Status::Changing];
+        let query = Entity::find().filter(Column::Region.eq(region)).filter(Column::Address.is_null());
+        let query = query.filter(Column::Status.is_in(live.map(Code::code)));
+        self.all_by(query, [Column::CreatedUs, Column::Id]).await
+    }
+
+    /// How many addresses of plans each node may use now, also those that it is to let go of.
+    pub async fn count_addresses_held(&self) -> Result<HashMap<String, u64>, StoreError> {
+        let placed = Entity::find().filter(Column::EgressNodeId.is_not_null());
+        let placed = placed.filter(Column::LeavingNodeId.is_null());
+        let mut held = self.count_by(placed, Column::EgressNodeId).await?;
+        let leaving = Entity::find().filter(Column::LeavingNodeId.is_not_null());
+        for (node, count) in self.count_by(leaving, Column::LeavingNodeId).await? {
+            *held.entry(node).or_default() += count;
+        }
+        Ok(held)
+    }
+
+    /// How many addresses of plans each node has, or is to have.
+    pub async fn count_addresses_by_node(&self) -> Result<HashMap<String, u64>, StoreError> {
+        self.count_by(Entity::find().filter(Column::EgressNodeId.is_not_null()), Column::EgressNodeId).await
     }
 
     /// Plans, oldest first.

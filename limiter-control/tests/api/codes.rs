@@ -271,6 +271,11 @@ async fn rest(scene: &Scene) -> Vec<&'static str> {
         "NetworkNotReady",
         "RenewalHorizonExceeded",
         "NetworkHasNoNode",
+        // Shown by `addresses`.
+        "AddressNotFound",
+        "AddressInUse",
+        "NoAddressAvailable",
+        "NodeNotReady",
         // Shown by `input`.
         "IdempotentParameterMismatch",
         "VersionConflict",

@@ -1,10 +1,12 @@
-//! What nodes are told of changes makes the state that they would be told whole, whatever happens.
+//! What nodes are told of changes makes the state that they would be told whole, and no address is two
+//! nodes', whatever happens.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 
 use jiff::SignedDuration;
 use limiter_api::agent::{AgentContent, AgentState};
-use limiter_state::NodeState;
+use limiter_state::{EgressSpec, NodeState};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -15,7 +17,7 @@ use crate::world::{Answer, World};
 type Happening = (u8, u8, u8);
 
 /// Kinds of happenings.
-const KINDS: u8 = 28;
+const KINDS: u8 = 32;
 
 /// A node whose agent asks now and then.
 struct Agent {
@@ -88,12 +90,14 @@ impl Play {
     async fn new() -> Self {
         let world = World::new().await;
         let mut agents = Vec::new();
-        for (node, zones) in
-            [("here", ["default", "default"]), ("both", ["default", "far"]), ("far", ["far", "far"])]
-        {
+        let nodes = [("here", ["default", "default"]), ("both", ["default", "far"]), ("far", ["far", "far"])];
+        for (index, (node, zones)) in nodes.into_iter().enumerate() {
             let interfaces = zones.map(|zone| json!({"match": format!("{zone}*"), "zone": zone}));
-            let new =
-                json!({"name": node, "interfaces": interfaces[..if zones[0] == zones[1] { 1 } else { 2 }]});
+            let new = json!({
+                "name": node,
+                "interfaces": interfaces[..if zones[0] == zones[1] { 1 } else { 2 }],
+                "shared_address": format!("203.0.113.{}", index + 1),
+            });
             world.post("/nodes", None, new).await.good();
             let token = json!({"name": format!("agent of {node}"), "role": "agent", "node": node});
             let token = world.post("/tokens", None, token).await.good().text("secret");
@@ -104,6 +108,8 @@ impl Play {
         let own = page.body["items"].as_array().expect("nodes").iter().find(|node| node["name"] == "edge-1");
         let own = own.expect("the node")["id"].as_str().expect("an id").to_owned();
         world.call("DELETE", &format!("/nodes/{own}"), None, None).await.good();
+        let addresses = json!({"ranges": ["198.51.100.0/24"]});
+        world.post("/addresses/import", None, addresses).await.good();
         let Ok(agents) = agents.try_into() else { panic!("three agents") };
         Self { world, agents, made: 0 }
     }
@@ -252,6 +258,19 @@ impl Play {
                 ];
                 self.try_to("PATCH", format!("/nodes/{node}"), changes[usize::from(b) % 6].clone()).await;
             }
+            26 => {
+                let (network, node) = (self.some("networks", a).await?, self.some("nodes", b).await?);
+                self.try_to("POST", format!("/networks/{network}/move-egress"), json!({"node": node})).await;
+            }
+            27 => {
+                let node = self.some("nodes", a).await?;
+                self.try_to("PATCH", format!("/nodes/{node}"), json!({"drained": b % 2 == 0})).await;
+            }
+            28 => {
+                let network = self.some("networks", a).await?;
+                let egress = ["none", "shared", "exclusive", "exclusive"][usize::from(b) % 4];
+                self.try_to("PATCH", format!("/networks/{network}"), json!({"egress": egress})).await;
+            }
             24 => self.world.pass(SignedDuration::from_mins(i64::from(b))).await,
             25 => self.world.pass(SignedDuration::from_hours(i64::from(a) * 2)).await,
             _ => {
@@ -273,6 +292,21 @@ impl Play {
         }
         Some(())
     }
+
+    /// Addresses of plans in what nodes have in force, which may be older than what they are to have.
+    async fn check_addresses(&self) -> usize {
+        let mut owners: HashMap<&str, &str> = HashMap::new();
+        for agent in &self.agents {
+            let node = self.world.get(&format!("/nodes/{}", agent.node), None).await.good();
+            let networks = agent.has.iter().flat_map(|state| &state.networks);
+            for network in networks.filter(|_| node.body["fenced"] == false) {
+                let EgressSpec::Exclusive(address) = &network.egress else { continue };
+                let owner = owners.insert(address, &agent.node);
+                assert_eq!(owner, None, "{address} is of {} as well", agent.node);
+            }
+        }
+        owners.len()
+    }
 }
 
 #[test]
@@ -281,7 +315,7 @@ fn changes_make_the_whole_state() {
     let config = Config { cases: 32, max_shrink_iters: 400, ..Config::default() };
     let happenings =
         prop::collection::vec((any::<Happening>(), any::<[bool; 3]>(), any::<[bool; 3]>()), 10..80);
-    let told = Cell::new((0, 0));
+    let (told, used) = (Cell::new((0, 0)), Cell::new(0));
     let played = TestRunner::new(config).run(&happenings, |happenings| {
         runtime.block_on(async {
             let mut play = Play::new().await;
@@ -295,6 +329,7 @@ fn changes_make_the_whole_state() {
                         play.agents[index].acknowledge(&play.world).await;
                     }
                 }
+                used.set(used.get() + play.check_addresses().await);
             }
             for agent in &mut play.agents {
                 agent.ask(&play.world).await;
@@ -306,4 +341,5 @@ fn changes_make_the_whole_state() {
     played.expect("the same state");
     let (changes, all) = told.get();
     assert!(changes > all, "{changes} times changes, {all} times all");
+    assert!(used.get() > 100, "addresses were in force {} times", used.get());
 }

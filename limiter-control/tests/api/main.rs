@@ -1,5 +1,6 @@
 //! The API as a caller sees it: over HTTP's own types, on a real database, with a clock of the test.
 
+mod addresses;
 mod codes;
 mod delta;
 mod input;

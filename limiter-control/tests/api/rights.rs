@@ -31,7 +31,7 @@ async fn every_operation_is_refused_without_a_token_and_with_a_wrong_one() {
             continue;
         }
         for token in ["Bearer nobody", "Basic eDp5", ""] {
-            let uri = path.replace("{id}", "x");
+            let uri = path.replace("{id}", "x").replace("{address}", "x");
             let request = Request::builder()
                 .method(&*method.to_uppercase())
                 .uri(uri)
@@ -67,7 +67,7 @@ async fn a_viewer_changes_nothing_and_an_agent_reads_nothing() {
         world.get(path, Some(&viewer)).await.good();
         world.get(path, Some(agent)).await.refused(403, "Forbidden");
     }
-    for path in ["/nodes", "/users"] {
+    for path in ["/nodes", "/users", "/addresses", "/addresses/198.51.100.1/uses"] {
         world.get(path, Some(&viewer)).await.refused(403, "Forbidden");
         world.acme_get(path).await.refused(403, "Forbidden");
     }

@@ -143,3 +143,70 @@ async fn two_setups_are_worked_at_once_and_the_third_waits() {
         answer.good();
     }
 }
+
+/// A region with addresses, and a network of `acme` that leaves through them.
+async fn with_addresses() -> World {
+    let world = World::new().await;
+    let shared = json!({"shared_address": "203.0.113.1"});
+    world.call("PATCH", "/nodes/edge-1", None, Some(shared)).await.good();
+    world.post("/addresses/import", None, json!({"ranges": ["198.51.100.1-198.51.100.2"]})).await.good();
+    apply(&world, setup("1Mbps"), json!({})).await;
+    world.agent_applies().await;
+    world
+}
+
+/// As the local operator, for `acme`.
+async fn operate(world: &World, setup: Value) -> Value {
+    let body = json!({"account": "acme", "setup": setup});
+    world.post("/apply", None, body).await.good().body
+}
+
+async fn egress(world: &World) -> String {
+    world.acme_get("/networks").await.good().body["items"][0]["egress"].to_string().replace('"', "")
+}
+
+#[tokio::test]
+async fn an_operators_setup_says_what_networks_leave_through() {
+    let world = with_addresses().await;
+    assert_eq!(egress(&world).await, "exclusive", "the region's default");
+    let mut wanted = setup("1Mbps");
+    wanted["networks"][0]["egress"] = json!("none");
+    let done = operate(&world, wanted.clone()).await;
+    assert_eq!(done["changes"][0]["detail"], "egress exclusive -> none", "{done}");
+    assert_eq!(world.agent_applies().await["networks"][0]["egress"], Value::Null, "routed");
+    operate(&world, setup("1Mbps")).await;
+    assert_eq!(egress(&world).await, "none", "what is not said stays");
+
+    // Also where the region's default is another one, the same comes of what was exported.
+    let exported = world.get("/export?account=acme", None).await.good().body;
+    assert_eq!(exported["networks"][0]["egress"], "none");
+    assert_eq!(operate(&world, exported.clone()).await, json!({"changes": []}));
+    let mut copy = exported;
+    copy["networks"][0]["prefixes"] = json!(["10.6.0.0/24"]);
+    copy["networks"][0]["instances"] = json!([]);
+    let body = json!({"account": "other", "setup": copy});
+    world.post("/apply", None, body).await.good();
+    let others = world.get("/networks?account=other", None).await.good();
+    assert_eq!(others.body["items"][0]["egress"], "none");
+    wanted["networks"][0]["egress"] = json!("mine");
+    let body = json!({"account": "acme", "setup": wanted});
+    let refused = world.post("/apply", None, body).await.refused(400, "InvalidParameter");
+    assert_eq!(refused.text("field"), "setup.networks[0].egress");
+}
+
+#[tokio::test]
+async fn a_customers_setup_changes_nothing_of_what_networks_leave_through() {
+    let world = with_addresses().await;
+    let exported = world.acme_get("/export").await.good().body;
+    assert_eq!(exported["networks"][0]["egress"], Value::Null, "{exported}");
+    assert_eq!(apply(&world, exported.clone(), json!({"prune": true})).await, json!({"changes": []}));
+    let mut said = exported;
+    said["networks"][0]["egress"] = json!("exclusive");
+    assert_eq!(apply(&world, said.clone(), json!({})).await, json!({"changes": []}), "as it is");
+    said["networks"][0]["egress"] = json!("none");
+    world.acme_post("/apply", json!({"setup": said})).await.refused(403, "Forbidden");
+    let new = json!({"networks": [{"name": "lab", "prefixes": ["10.6.0.0/24"], "egress": "exclusive"}]});
+    world.acme_post("/apply", json!({"setup": new})).await.refused(403, "Forbidden");
+    assert_eq!(egress(&world).await, "exclusive");
+    assert_eq!(world.acme_get("/networks").await.good().body["items"].as_array().map(Vec::len), Some(1));
+}

@@ -204,14 +204,19 @@ impl World {
 
     /// The node's agent fetches its state and puts it in force; gives the state.
     pub(crate) async fn agent_applies(&self) -> Value {
-        let fetched = self.get("/agent/state?wait_s=0", Some(&self.agent)).await.good();
+        self.applies(&self.agent).await
+    }
+
+    /// As [`Self::agent_applies`], for any agent's token.
+    pub(crate) async fn applies(&self, agent: &str) -> Value {
+        let fetched = self.get("/agent/state?wait_s=0", Some(agent)).await.good();
         let revision = fetched.body["revision"].clone();
         let ack = json!({
             "incarnation": fetched.body["incarnation"],
             "revision": revision,
             "in_force_revision": revision,
         });
-        self.post("/agent/ack", Some(&self.agent), ack).await.good();
+        self.post("/agent/ack", Some(agent), ack).await.good();
         fetched.body["state"].clone()
     }
 

@@ -75,6 +75,7 @@ fn situations() -> Vec<(Code, Option<&'static str>, Result<(), Refusal>)> {
     let asked_price = Some(Amount::new(1));
     let agreed = Settings { agreement_version: Some("2026-01".into()), ..Settings::default() };
     let old = NewPlan { agreement_version: Some("2025-01".to_owned()), ..month() };
+    let empty = Facts { supply: order::Supply::Empty, ..Facts::default() };
     let full = Facts { plans_in_region: 50, ..Facts::default() };
     let taken = Facts { external_id_taken: true, ..Facts::default() };
     let named = NewPlan { external_id: Some("a".to_owned()), ..month() };
@@ -134,8 +135,9 @@ fn situations() -> Vec<(Code, Option<&'static str>, Result<(), Refusal>)> {
             with_network(|network, _| network.status = NetworkStatus::Deleting),
         ),
         (Code::NetworkHasPlan, Some("network"), order(&busy, &held, &Settings::default())),
-        (Code::NetworkHasNoNode, Some("network"), with_network(|_, slot| slot.has_node = false)),
+        (Code::NetworkHasNoNode, Some("network"), with_network(|_, slot| slot.node = None)),
         (Code::NameDuplicate, Some("external_id"), order(&named, &taken, &Settings::default())),
+        (Code::NoAddressAvailable, None, order(&month(), &empty, &Settings::default())),
         (Code::QuotaExceededPlan, None, order(&month(), &full, &Settings::default())),
         (
             Code::QuoteChanged,
@@ -266,17 +268,21 @@ fn each_condition_has_its_code_and_names_its_field() {
     }
 }
 
-/// Codes that only the layers around the domain answer, and those that `quota.rs` shows.
+/// Codes that only the layers around the domain answer, and those that `quota.rs`, `egress.rs` and `pool.rs`
+/// show.
 #[test]
 fn no_code_is_left_out() {
     let outside = [
         Code::AccountNotFound,
+        Code::AddressNotFound,
         Code::UserNotFound,
         Code::TokenNotFound,
         Code::IdempotentParameterMismatch,
         Code::VersionConflict,
     ];
     let of_networks = [
+        Code::AddressInUse,
+        Code::NodeNotReady,
         Code::MissingParameter,
         Code::NodeNotFound,
         Code::NetworkInUse,

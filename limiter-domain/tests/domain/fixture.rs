@@ -4,10 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 use limiter_domain::association::{Slot, associate};
 use limiter_domain::order::{self, Facts, NewPlan};
 use limiter_domain::{
-    AccountId, Charge, Duration, Instance, InstanceId, Network, NetworkId, NetworkKind, NetworkStatus, Node,
-    NodeId, NodeInterface, Pay, Plan, PlanId, Refusal, Rule, RuleId, Settings, Step, acknowledge,
+    AccountId, Charge, Duration, Instance, InstanceId, Network, NetworkEgress, NetworkId, NetworkKind,
+    NetworkStatus, Node, NodeId, NodeInterface, Pay, Plan, PlanId, Refusal, Rule, RuleId, Settings, Step,
+    acknowledge,
 };
-use limiter_state::{Access, Mode, Policy, Rate, UnknownSources};
+use limiter_state::{Access, EgressAddresses, Mode, Policy, Rate, UnknownSources};
 
 /// When most tests begin: 2026-11-23, a Monday.
 pub(crate) const START: &str = "2026-11-23T10:15:00Z";
@@ -49,6 +50,10 @@ pub(crate) fn node() -> Node {
         region: "east".into(),
         uplinks: vec!["eth0".to_owned()],
         interfaces: vec![interface],
+        shared_address: None,
+        former_addresses: Vec::new(),
+        egress_addresses: EgressAddresses::Assign,
+        drained: false,
         fenced: false,
         bypass: false,
         acked_revision: MADE,
@@ -73,6 +78,7 @@ pub(crate) fn network(number: u8) -> Network {
         kind: NetworkKind::Shared { basic: mbps(5) },
         prefixes: vec![format!("10.{number}.0.0/16").parse().expect("a prefix")],
         nodes: None,
+        egress: NetworkEgress::None,
         internet: Access::Allow,
         unknown_sources: UnknownSources::Drop,
         observe: false,
@@ -151,7 +157,7 @@ pub(crate) fn plan(new: &NewPlan) -> Plan {
 }
 
 pub(crate) fn slot(network: &Network) -> Slot<'_> {
-    Slot { network, holder: None, has_node: true }
+    Slot { network, holder: None, node: Some(node().id) }
 }
 
 /// A plan whose association with network 1 is under way.

@@ -4,12 +4,14 @@ use std::collections::HashSet;
 
 use jiff::SignedDuration;
 use limiter_domain::association::{associate, dissociate};
+use limiter_domain::network::NetworkChange;
 use limiter_domain::order::{self, Facts, NewPlan};
 use limiter_domain::release::{Ending, delete, unsubscribe};
 use limiter_domain::renewal::{Renewal, renew, set_auto_renew};
 use limiter_domain::resize::{Resize, resize};
 use limiter_domain::rule::{self, NewRule};
-use limiter_domain::{Duration, Pay, PlanId, RuleId, Status};
+use limiter_domain::{Duration, NetworkEgress, NodeId, Pay, Plan, PlanId, RuleId, Status};
+use limiter_state::{EgressSpec, NetworkSpec};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -34,7 +36,7 @@ fn order_plan(world: &mut World, a: u8, b: u8, c: u8) {
     let id = PlanId::of_random(world.plans.len() as u128);
     let ended = |status| matches!(status, Status::Released | Status::Failed);
     let plans_in_region = world.plans.iter().filter(|plan| !ended(plan.status)).count();
-    let facts = Facts { slot, plans_in_region, external_id_taken: false };
+    let facts = Facts { slot, plans_in_region, external_id_taken: false, supply: world.supply() };
     let result = order::create(id, account(), &new, &facts, &world.settings, world.now, world.revision);
     world.write(world.plans.len(), result);
 }
@@ -124,7 +126,7 @@ fn change_rules(world: &mut World, what: u8, a: u8, b: u8) {
 
 fn act(world: &mut World, (what, a, b, c): Act) {
     world.revision += 1;
-    match what % 32 {
+    match what % 40 {
         0..=2 => order_plan(world, a, b, c),
         _ if world.plans.is_empty() => order_plan(world, a, b, c),
         what @ 3..=11 => change_plan(world, what - 3, a, b, c),
@@ -132,15 +134,31 @@ fn act(world: &mut World, (what, a, b, c): Act) {
         19..=22 => world.acknowledge(usize::from(a) % 2),
         23..=25 => (0..2).for_each(|index| world.acknowledge(index)),
         26 => world.fence(usize::from(a) % 2, b.is_multiple_of(3)),
+        32 => world.fence(usize::from(a) % 2, false),
+        33 => world.drain(usize::from(a) % 2, b.is_multiple_of(2)),
+        34 => world.move_address(usize::from(a) % 3, usize::from(b) % 2),
+        35 => {
+            let ids = [Some(NodeId::of_random(1)), Some(NodeId::of_random(2)), None];
+            let nodes = ids[usize::from(b) % 3].clone().map(|id| vec![id]);
+            let change = NetworkChange { nodes: Some(nodes), ..NetworkChange::default() };
+            world.change_network(usize::from(a) % 3, &change);
+        }
+        36 => {
+            let all = [NetworkEgress::None, NetworkEgress::Shared, NetworkEgress::Exclusive];
+            let change = NetworkChange { egress: Some(all[usize::from(b) % 3]), ..NetworkChange::default() };
+            world.change_network(usize::from(a) % 3, &change);
+        }
+        37..=38 => world.fetch(usize::from(a) % 2),
+        39 => world.apply(usize::from(a) % 2),
         27..=28 => world.pass(SignedDuration::from_mins(i64::from(a) / 16)),
         29 => world.pass(SignedDuration::from_hours(i64::from(a))),
-        _ => world.pass(SignedDuration::from_hours(24 * i64::from(a % 40))),
+        30..=31 | 40.. => world.pass(SignedDuration::from_hours(24 * i64::from(a % 40))),
     }
     world.check();
 }
 
 fn history() -> impl Strategy<Value = Vec<Act>> {
-    prop::collection::vec(any::<Act>(), 1..32)
+    prop::collection::vec(any::<Act>(), 1..40)
 }
 
 proptest! {
@@ -161,18 +179,29 @@ proptest! {
 fn histories_reach_every_status() {
     let mut runner = TestRunner::deterministic();
     let mut seen = HashSet::new();
-    let (mut bound, mut defaults) = (0, 0);
+    let (mut bound, mut defaults, mut used, mut leaving) = (0, 0, 0, 0);
     for _ in 0..2000 {
         let mut world = World::new();
         for each in history().new_tree(&mut runner).expect("a history").current() {
             act(&mut world, each);
             seen.extend(world.plans.iter().map(|plan| (plan.status, plan.business)));
+            leaving += world.plans.iter().filter(|plan| moves(plan)).count();
         }
+        used += world.held.iter().flat_map(|held| &held.networks).filter(|it| is_exclusive(it)).count();
         bound += world.instances.iter().filter(|instance| instance.rule.is_some()).count();
         defaults += world.networks.iter().filter(|network| network.default_rule.is_some()).count();
     }
     let statuses: HashSet<Status> = seen.iter().map(|(status, _)| *status).collect();
     assert_eq!(statuses.len(), 6, "all but Failed: {statuses:?}");
     assert!(seen.len() >= 10, "{seen:?}");
+    assert!(used >= 100 && leaving >= 100, "{used} addresses in use, {leaving} on their way");
     assert!(bound >= 20 && defaults >= 20, "{bound} bindings and {defaults} default rules at the end");
+}
+
+fn moves(plan: &Plan) -> bool {
+    plan.egress.as_ref().is_some_and(|egress| egress.leaving.is_some())
+}
+
+fn is_exclusive(network: &NetworkSpec) -> bool {
+    matches!(network.egress, EgressSpec::Exclusive(_))
 }

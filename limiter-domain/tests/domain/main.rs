@@ -3,10 +3,12 @@
 mod claim;
 mod clock;
 mod code;
+mod egress;
 mod fixture;
 mod life;
 mod matrix;
 mod node_state;
+mod pool;
 mod quota;
 mod term;
 mod transition;

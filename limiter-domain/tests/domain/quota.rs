@@ -6,9 +6,10 @@ use limiter_domain::network::{self, NetworkChange, NewNetwork};
 use limiter_domain::node::{self, NewNode, NodeChange};
 use limiter_domain::rule;
 use limiter_domain::{
-    Code, Duration, Instance, InstanceId, Network, NetworkId, NetworkStatus, Node, NodeId, Refusal, Settings,
+    Code, Duration, Instance, InstanceId, Network, NetworkEgress, NetworkId, NetworkStatus, Node, NodeId,
+    Refusal, Settings,
 };
-use limiter_state::{Access, UnknownSources};
+use limiter_state::{Access, EgressAddresses, UnknownSources};
 
 use crate::fixture::{
     MADE, account, after, in_use, instance as instance_of, mbps, network as network_of, node as node_of,
@@ -24,6 +25,7 @@ fn new_network(prefixes: &[&str]) -> NewNetwork {
         kind: network::shared(None, &Settings::default()).expect("the basic rate"),
         prefixes: prefixes.iter().map(ToString::to_string).collect(),
         nodes: None,
+        egress: NetworkEgress::None,
         internet: Access::Allow,
         unknown_sources: UnknownSources::Drop,
         observe: false,
@@ -39,7 +41,15 @@ fn facts<'a>(
     nodes: &'a [Node],
     instances: &'a [Instance],
 ) -> network::Facts<'a> {
-    network::Facts { claims, nodes, instances, name_taken: false, external_id_taken: false }
+    network::Facts {
+        claims,
+        nodes,
+        elsewhere: &[],
+        addresses: &[],
+        instances,
+        name_taken: false,
+        external_id_taken: false,
+    }
 }
 
 fn made(new: &NewNetwork) -> Result<Network, Refusal> {
@@ -222,12 +232,14 @@ fn new_node(uplinks: &[&str], patterns: &[&str]) -> NewNode {
         region: "east".to_owned(),
         uplinks: uplinks.iter().map(ToString::to_string).collect(),
         interfaces: patterns.iter().map(interface).collect(),
+        shared_address: None,
+        egress_addresses: EgressAddresses::Assign,
     }
 }
 
 #[test]
 fn nodes() {
-    let make = |new: &NewNode| node::create(NodeId::of_random(5), new, false, start(), MADE);
+    let make = |new: &NewNode| node::create(NodeId::of_random(5), new, node::Facts::default(), start(), MADE);
     let made = make(&new_node(&["eth0"], &["veth-a*", "veth-*"])).expect("a node").value;
     assert_eq!((made.acked_revision, made.fenced), (0, false));
     for (uplinks, patterns, field) in [
@@ -241,13 +253,14 @@ fn nodes() {
         let refusal = refused(make(&new_node(uplinks, patterns)));
         assert_eq!(refusal, (Code::InvalidParameter, Some(field.to_owned())));
     }
-    let result = node::create(NodeId::of_random(5), &new_node(&[], &[]), true, start(), MADE);
+    let taken = node::Facts { name_taken: true, ..node::Facts::default() };
+    let result = node::create(NodeId::of_random(5), &new_node(&[], &[]), taken, start(), MADE);
     assert_eq!(refused(result), (Code::NameDuplicate, Some("name".to_owned())));
     let renamed = NodeChange { name: Some("b".to_owned()), ..NodeChange::default() };
-    let renamed = node::update(&made, &renamed, false, after(1), MADE + 1).expect("a name");
+    let renamed = node::update(&made, &renamed, node::Facts::default(), after(1), MADE + 1).expect("a name");
     assert_eq!((renamed.reaches_nodes, renamed.events.len()), (false, 1));
     let moved = NodeChange { uplinks: Some(vec!["eth1".to_owned()]), ..NodeChange::default() };
-    let moved = node::update(&made, &moved, false, after(1), MADE + 1).expect("an uplink");
+    let moved = node::update(&made, &moved, node::Facts::default(), after(1), MADE + 1).expect("an uplink");
     assert_eq!((moved.reaches_nodes, moved.value.revision), (true, MADE + 1));
 }
 
@@ -256,9 +269,10 @@ fn nodes_are_deleted_when_no_network_needs_them() {
     let carrying = node_of();
     assert_eq!(refused(node::delete(&carrying, &[network_of(1)], after(1))), (Code::NodeInUse, None));
     node::delete(&carrying, &[], after(1)).expect("nothing to carry");
-    let fenced = node::set_fenced(&carrying, true, after(1), MADE + 1);
+    let fenced = node::set_fenced(&carrying, true, MADE, after(1), MADE + 1).expect("a fence");
     assert_eq!((fenced.events[0].kind.code(), fenced.reaches_nodes), ("node.fenced", true));
-    assert_eq!(node::set_fenced(&fenced.value, true, after(2), MADE + 2).events, []);
+    let again = node::set_fenced(&fenced.value, true, MADE, after(2), MADE + 2).expect("no change");
+    assert_eq!(again.events, []);
     node::delete(&fenced.value, &[network_of(1)], after(1)).expect("it is off");
     let named = Network { nodes: Some(vec![carrying.id.clone()]), ..network_of(1) };
     assert_eq!(refused(node::delete(&fenced.value, &[named], after(1))), (Code::NodeInUse, None));

@@ -1,7 +1,6 @@
 //! Egress addresses with real packets: who a network seems to be, what comes back, and what changes when.
 
 mod bad;
-mod mirror;
 mod repair;
 mod switch;
 
@@ -10,10 +9,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use limiter_tests::agent::Agent;
+use limiter_tests::mirror::{Mirror, who_am_i};
 use limiter_tests::netns::Namespace;
 use limiter_tests::topology::{Topology, host_address};
 use limiter_tests::trace::Trace;
-use mirror::{Mirror, who_am_i};
 
 const PORT: u16 = 9000;
 const GOLD: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);

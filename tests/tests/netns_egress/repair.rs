@@ -5,9 +5,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use limiter_tests::agent::Agent;
+use limiter_tests::mirror::Mirror;
 use limiter_tests::topology::Topology;
 
-use super::mirror::Mirror;
 use super::{GOLD, SHARED, exclusive, seems, shared, state, to};
 
 /// Without the handles, which the kernel counts on.

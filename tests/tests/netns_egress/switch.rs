@@ -7,11 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use limiter_tests::agent::Agent;
+use limiter_tests::mirror::{Mirror, Seen};
 use limiter_tests::netns::Namespace;
 use limiter_tests::observer::counters;
 use limiter_tests::topology::{HOST_V4, Topology};
 
-use super::mirror::{Mirror, Seen};
 use super::{GOLD, PORT, SHARED, exclusive, seems, shared, state, to};
 
 /// Connections that are open during a switch, as many as the decision asks for.

@@ -1,5 +1,6 @@
 //! What the store promises, shown on SQLite and on PostgreSQL with the same bodies.
 
+mod addresses;
 mod changes;
 mod crash;
 mod lists;

@@ -224,9 +224,10 @@ async fn addresses_and_prefixes(place: &mut Place) {
     })
     .await;
     let tx = store.read().await.expect("a view");
-    let found = tx.prefixes_of_zone("north", "blue").await.expect("list");
+    let found = tx.prefixes_of_zone("north", Some("blue")).await.expect("list");
     assert_eq!(found, [(blue.id.clone(), blue.prefixes.clone())]);
-    assert_eq!(tx.prefixes_of_zone("south", "blue").await.expect("list"), []);
+    assert_eq!(tx.prefixes_of_zone("south", Some("blue")).await.expect("list"), []);
+    assert!(tx.prefixes_of_zone("north", None).await.expect("list").len() >= found.len());
     let mut found = tx.addresses_of_network(&home.id).await.expect("list");
     found.sort_by_key(|(_, addresses)| addresses.len());
     assert_eq!(found, [(none.id, vec![]), (instance(1, &home).id, nets(&["10.0.0.1/32"]))]);

@@ -1,15 +1,17 @@
 //! Whatever is put is read again, value for value.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
 use limiter_control::store::{Ack, IdempotencyRecord, Seen};
 use limiter_domain::{
-    Account, Business, Charge, Duration, Instance, Network, NetworkKind, NetworkStatus, Node, NodeInterface,
-    Operation, OperationKind, Pay, Plan, Role, Rule, Slice, Status, Token, User,
+    Account, Business, Charge, Duration, Egress, Instance, Network, NetworkEgress, NetworkKind,
+    NetworkStatus, Node, NodeInterface, Operation, OperationKind, Pay, Plan, Role, Rule, Slice, Status,
+    Token, User,
 };
-use limiter_state::{Access, Mode, Policy, Rate, UnknownSources};
+use limiter_state::{Access, EgressAddresses, Mode, Policy, Rate, UnknownSources};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -133,10 +135,23 @@ async fn nodes(place: &mut Place) {
             foreign_sources,
         },
     );
-    let parts = (vec(text(), 0..3), vec(interface, 0..3), any::<[bool; 2]>(), count(), count());
-    let make = |number, (uplinks, interfaces, flags, revision, version): (_, _, [bool; 2], _, _)| Node {
+    let addresses = (of(any::<Ipv4Addr>()), vec(any::<Ipv4Addr>(), 0..3));
+    let parts = (vec(text(), 0..3), vec(interface, 0..3), any::<[bool; 4]>(), count(), count(), addresses);
+    let make = |number,
+                (uplinks, interfaces, flags, revision, version, addresses): (
+        _,
+        _,
+        [bool; 4],
+        _,
+        _,
+        (_, _),
+    )| Node {
         uplinks,
         interfaces,
+        shared_address: addresses.0,
+        former_addresses: addresses.1,
+        egress_addresses: if flags[2] { EgressAddresses::Assign } else { EgressAddresses::Routed },
+        drained: flags[3],
         fenced: flags[0],
         bypass: flags[1],
         revision,
@@ -152,13 +167,19 @@ async fn nodes(place: &mut Place) {
 async fn networks(place: &mut Place) {
     let store = place.open().await;
     let basis = basis(&store).await;
+    let egresses = vec![NetworkEgress::None, NetworkEgress::Shared, NetworkEgress::Exclusive];
     let parts = (
-        (of(rate()), nets(), of(vec(any::<u64>(), 0..4)), any::<bool>(), any::<bool>(), any::<bool>()),
+        (of(rate()), nets(), of(vec(any::<u64>(), 0..4)), select(egresses), any::<[bool; 3]>()),
         (of(any::<u64>()), of(text()), any::<bool>(), count(), text(), text()),
     );
     let make = |number, (first, second): (_, _)| {
-        let (basic, prefixes, nodes, denied, budget, observe): (Option<Rate>, _, Option<Vec<u64>>, _, _, _) =
-            first;
+        let (basic, prefixes, nodes, egress, [denied, budget, observe]): (
+            Option<Rate>,
+            _,
+            Option<Vec<u64>>,
+            _,
+            [bool; 3],
+        ) = first;
         let (rule, external, deleting, revision, region, zone): (
             Option<u64>,
             Option<String>,
@@ -174,6 +195,7 @@ async fn networks(place: &mut Place) {
             kind: basic.map_or(NetworkKind::Vpc, |basic| NetworkKind::Shared { basic }),
             prefixes,
             nodes: nodes.map(|nodes| nodes.into_iter().map(|number| node(number).id).collect()),
+            egress,
             internet: if denied { Access::Deny } else { Access::Allow },
             unknown_sources: if budget { UnknownSources::Budget } else { UnknownSources::Drop },
             observe,
@@ -255,16 +277,24 @@ async fn plans(place: &mut Place) {
         Status::Released,
         Status::Failed,
     ];
+    let egress = of(any::<[bool; 2]>());
     let business = select(vec![Business::Normal, Business::Expired, Business::Overdue]);
     let parts = (
         (any::<[bool; 3]>(), rate(), rate(), select(statuses.to_vec()), business, of(text())),
-        (of(operation), count(), instant(), of(instant()), of(instant()), of(1_i8..=31)),
+        (of(operation), count(), instant(), of(instant()), of(instant()), of(1_i8..=31), of(egress)),
         (of(duration), of(instant()), vec(slice, 0..4), instant(), count(), of(text())),
     );
     let make = |number, (first, second, third): (_, _, _)| {
         let (flags, peak, applied_peak, status, business, reason): ([bool; 3], _, _, _, _, Option<String>) =
             first;
-        let (operation, generation, created_at, provisioned_at, expires_at, anchor_day) = second;
+        let (operation, generation, created_at, provisioned_at, expires_at, anchor_day, egress) = second;
+        let egress: Option<Option<[bool; 2]>> = egress;
+        let address = Ipv4Addr::from(u32::try_from(number).expect("a small number"));
+        let egress = egress.map(|nodes| Egress {
+            address,
+            node: nodes.is_some_and(|nodes| nodes[0]).then(|| node(number).id),
+            leaving: nodes.is_some_and(|nodes| nodes[1]).then(|| node(1).id),
+        });
         let (duration, release_at, slices, ticked_at, version, external): (_, _, _, _, _, Option<String>) =
             third;
         Plan {
@@ -277,6 +307,7 @@ async fn plans(place: &mut Place) {
             status,
             business,
             reason: reason.map(Into::into),
+            egress,
             operation,
             generation,
             created_at,
@@ -413,7 +444,7 @@ fn role() -> impl Strategy<Value = Role> {
 }
 
 fn nets() -> impl Strategy<Value = Vec<IpNet>> {
-    let four = (any::<std::net::Ipv4Addr>(), 0..=32_u8).prop_map(|(address, bits)| (address.into(), bits));
+    let four = (any::<Ipv4Addr>(), 0..=32_u8).prop_map(|(address, bits)| (address.into(), bits));
     let six = (any::<std::net::Ipv6Addr>(), 0..=128_u8).prop_map(|(address, bits)| (address.into(), bits));
     let net = prop_oneof![four, six].prop_map(|(address, bits)| IpNet::new(address, bits).expect("a prefix"));
     vec(net, 0..4)

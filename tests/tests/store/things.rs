@@ -5,11 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use limiter_control::store::{Store, Write};
 use limiter_domain::{
-    Account, AccountId, Business, Charge, Event, EventKind, Instance, InstanceId, Network, NetworkId,
-    NetworkKind, NetworkStatus, Node, NodeId, NodeInterface, Pay, Plan, PlanId, Role, Rule, RuleId, Status,
-    Token, TokenId, User, UserId,
+    Account, AccountId, Business, Charge, Event, EventKind, Instance, InstanceId, Network, NetworkEgress,
+    NetworkId, NetworkKind, NetworkStatus, Node, NodeId, NodeInterface, Pay, Plan, PlanId, Role, Rule,
+    RuleId, Status, Token, TokenId, User, UserId,
 };
-use limiter_state::{Access, Mode, Policy, Rate, UnknownSources};
+use limiter_state::{Access, EgressAddresses, Mode, Policy, Rate, UnknownSources};
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).expect("an instant")
@@ -70,6 +70,10 @@ pub(crate) fn node(number: u64) -> Node {
         region: "north".into(),
         uplinks: Vec::new(),
         interfaces: Vec::new(),
+        shared_address: None,
+        former_addresses: Vec::new(),
+        egress_addresses: EgressAddresses::Assign,
+        drained: false,
         fenced: false,
         bypass: false,
         acked_revision: 0,
@@ -106,6 +110,7 @@ pub(crate) fn network(number: u64, account: &Account) -> Network {
         kind: NetworkKind::Vpc,
         prefixes: vec!["10.0.0.0/16".parse().expect("a prefix")],
         nodes: None,
+        egress: NetworkEgress::None,
         internet: Access::Allow,
         unknown_sources: UnknownSources::Drop,
         observe: false,
@@ -148,6 +153,7 @@ pub(crate) fn plan(number: u64, account: &Account) -> Plan {
         business: Business::Normal,
         reason: None,
         network: None,
+        egress: None,
         operation: None,
         generation: 1,
         created_at: at(0),

@@ -18,6 +18,7 @@ pub(super) fn network(before: &Network, after: &Network) -> String {
             view::unknown_sources(before.unknown_sources).to_owned(),
             view::unknown_sources(after.unknown_sources).to_owned(),
         ),
+        ("egress", view::egress_code(before.egress).to_owned(), view::egress_code(after.egress).to_owned()),
     ])
 }
 

@@ -7,7 +7,7 @@ use limiter_domain::{Instance, Network, NetworkStatus, Plan, Rule};
 use limiter_state::Access;
 use limiter_state::address::show as show_address;
 
-use super::super::{App, AppError, Caller, read, view};
+use super::super::{App, AppError, Caller, Reach, read, view};
 use super::{instances_by_name, kind};
 use crate::store::{NetworkFilter, Paging};
 
@@ -33,7 +33,10 @@ impl App {
                     None => Vec::new(),
                 };
                 let instances = instances_by_name(&tx, network).await?;
-                networks.push(exported(network, plan.as_ref(), &rules, &instances));
+                let mut one = exported(network, plan.as_ref(), &rules, &instances);
+                // Whoever may not say it gets a setup that says nothing of it, to apply it anywhere.
+                one.egress = (reach == Reach::All).then(|| view::egress_code(network.egress).to_owned());
+                networks.push(one);
             }
             let Some(next) = page.next else { return Ok(Setup { networks }) };
             paging.after = Some(next);
@@ -55,6 +58,7 @@ fn exported(network: &Network, plan: Option<&Plan>, rules: &[Rule], instances: &
         prefixes: network.prefixes.iter().map(ToString::to_string).collect(),
         internet: denied(network.internet),
         unknown_sources: (unknown != "drop").then(|| unknown.to_owned()),
+        egress: None,
         plan: plan.map(|plan| SetupPlan {
             pay: view::pay_code(plan.pay).to_owned(),
             charge: Some(view::charge_code(plan.charge).to_owned()),

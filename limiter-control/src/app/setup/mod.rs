@@ -25,6 +25,7 @@ use crate::store::Tx;
 struct Applying<'a> {
     app: &'a App,
     change: &'a mut Change,
+    /// What the caller may; all that a setup names is of `account`.
     reach: Reach,
     account: AccountId,
     prune: bool,
@@ -46,7 +47,7 @@ impl App {
         let mut applying = Applying {
             app: self,
             change: &mut change,
-            reach: Reach::Account(account.clone()),
+            reach,
             account,
             prune: input.prune,
             applied: Applied::default(),
@@ -134,7 +135,7 @@ impl Applying<'_> {
     ) -> Result<Network, AppError> {
         let Some(before) = found else {
             let new = NewNetwork {
-                account: None,
+                account: Some(self.account.to_string()),
                 name: wanted.name.clone(),
                 external_id: wanted.external_id.clone(),
                 region: wanted.region.clone(),
@@ -143,6 +144,7 @@ impl Applying<'_> {
                 prefixes: wanted.prefixes.clone(),
                 internet: wanted.internet.clone(),
                 unknown_sources: wanted.unknown_sources.clone(),
+                egress: wanted.egress.clone(),
                 ..NewNetwork::default()
             };
             let network = self.app.add_network(self.change, &self.reach, new).await?;
@@ -160,6 +162,7 @@ impl Applying<'_> {
             prefixes: (!same_list(&prefixes, &wanted.prefixes)).then(|| wanted.prefixes.clone()),
             internet: Some(view::access(wanted_access).to_owned()),
             unknown_sources: Some(view::unknown_sources(wanted_unknown).to_owned()),
+            egress: wanted.egress.clone().filter(|egress| egress != view::egress_code(before.egress)),
             ..NetworkChange::default()
         };
         let network = self.app.alter_network(self.change, &self.reach, &before, changed).await?;

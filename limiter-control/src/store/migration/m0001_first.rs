@@ -1,8 +1,9 @@
 //! The tables of networks, plans, rules and instances, and of who acts on them.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::DbBackend;
 use sea_query::ForeignKeyAction::{Cascade, Restrict};
+
+use super::column::{Columns, Refers as _, bytes, flag, index, number, number_or_null, table, unique, with};
 
 pub(super) struct Step;
 
@@ -23,66 +24,6 @@ impl MigrationTrait for Step {
             manager.create_index(index).await?;
         }
         Ok(())
-    }
-}
-
-/// Makes columns; text is compared by its bytes on both engines.
-struct Columns(DbBackend);
-
-impl Columns {
-    fn text_or_null(&self, name: &'static str) -> ColumnDef {
-        let mut column = ColumnDef::new(name);
-        column.text();
-        if self.0 == DbBackend::Postgres {
-            column.extra("COLLATE \"C\"");
-        }
-        column
-    }
-
-    fn text(&self, name: &'static str) -> ColumnDef {
-        self.text_or_null(name).not_null().take()
-    }
-
-    fn key(&self, name: &'static str) -> ColumnDef {
-        self.text(name).primary_key().take()
-    }
-}
-
-fn number(name: &'static str) -> ColumnDef {
-    ColumnDef::new(name).big_integer().not_null().take()
-}
-
-fn number_or_null(name: &'static str) -> ColumnDef {
-    ColumnDef::new(name).big_integer().take()
-}
-
-fn flag(name: &'static str) -> ColumnDef {
-    ColumnDef::new(name).boolean().not_null().take()
-}
-
-fn bytes(name: &'static str) -> ColumnDef {
-    ColumnDef::new(name).blob().not_null().take()
-}
-
-fn table<const N: usize>(name: &'static str, columns: [ColumnDef; N]) -> TableCreateStatement {
-    with(Table::create().table(name).if_not_exists().take(), columns)
-}
-
-fn with<const N: usize>(mut table: TableCreateStatement, columns: [ColumnDef; N]) -> TableCreateStatement {
-    for column in columns {
-        table.col(column);
-    }
-    table
-}
-
-trait Refers {
-    /// `column` holds identities of `table`.
-    fn refers(&mut self, column: &'static str, table: &'static str, gone: ForeignKeyAction) -> &mut Self;
-}
-
-impl Refers for TableCreateStatement {
-    fn refers(&mut self, column: &'static str, table: &'static str, gone: ForeignKeyAction) -> &mut Self {
-        self.foreign_key(ForeignKey::create().from_col(column).to(table, "id").on_delete(gone))
     }
 }
 
@@ -331,27 +272,6 @@ fn idempotency(c: &Columns) -> TableCreateStatement {
     )
     .primary_key(Index::create().col("owner").col("operation").col("client_token"))
     .take()
-}
-
-fn unique<const N: usize>(
-    table: &'static str,
-    name: &'static str,
-    columns: [&'static str; N],
-) -> IndexCreateStatement {
-    index(table, name, columns).unique().take()
-}
-
-fn index<const N: usize>(
-    table: &'static str,
-    name: &'static str,
-    columns: [&'static str; N],
-) -> IndexCreateStatement {
-    let mut index = Index::create();
-    index.if_not_exists().name(name).table(table);
-    for column in columns {
-        index.col(column);
-    }
-    index
 }
 
 fn indexes() -> Vec<IndexCreateStatement> {

@@ -1,7 +1,9 @@
 //! The schema, in steps that only go forward. What a step did is never edited: a new step changes it.
 
+mod column;
 mod m0001_first;
 mod m0002_news;
+mod m0003_addresses;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement,
@@ -15,7 +17,7 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first::Step), Box::new(m0002_news::Step)]
+        vec![Box::new(m0001_first::Step), Box::new(m0002_news::Step), Box::new(m0003_addresses::Step)]
     }
 }
 

@@ -1,5 +1,6 @@
 //! The demo: a plan from its purchase to its end, with real traffic through a node that follows a control plane.
 
+mod internet;
 mod outcome;
 mod scene;
 mod traffic;
@@ -14,13 +15,21 @@ use limiter_tests::topology::Topology;
 use crate::scene::SCENES;
 use crate::world::World;
 
+/// What a person should know first.
+const INTRODUCTION: [&str; 6] = [
+    "Two networks (red, blue) with two instances each, a node that routes, an Internet host.",
+    "A control plane says what holds, the agent on the node puts it in force. Every change below is the",
+    "command that is shown; all traffic is real, counted where it arrives. Each second: what passed the",
+    "meters of both networks, and the addresses that the Internet host sees its packets come from (Mbps).",
+    "198.51.100.10 is the node's, which networks share; a plan has its own, from 198.51.100.20 on.",
+    "",
+];
+
 fn main() -> ExitCode {
     let keep = std::env::args().any(|word| word == "--keep");
-    println!("Two networks (red, blue) with two instances each, a node that routes, an Internet host.");
-    println!(
-        "A control plane says what holds, the agent on the node puts it in force. Every change below is the"
-    );
-    println!("command that is shown; all traffic is real, counted where it arrives.\n");
+    for line in INTRODUCTION {
+        println!("{line}");
+    }
     let topology = Topology::new(&[2, 2]);
     let mut world = World::start(&topology);
     let mut outcomes = Vec::new();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use limiter_tests::netns::Namespace;
 use limiter_tests::series::Series;
@@ -11,6 +11,7 @@ use limiter_tests::tcp::Flows;
 use limiter_tests::topology::{Topology, host_address};
 use limiter_tests::udp::{Sink, meet, send};
 
+use crate::internet::Span;
 use crate::world::World;
 
 /// Time that a scene is watched, after its first second.
@@ -80,17 +81,18 @@ pub(crate) fn offer<'a, T>(
 
 /// The rate of each stream after the first second.
 pub(crate) fn rates<const N: usize>(world: &mut World<'_>, streams: [Stream; N]) -> [f64; N] {
-    let (arrived, start) = offer(world, &streams, |world| {
-        let start = Instant::now();
-        world.watch((SETTLED + WATCHED).as_secs());
-        start
-    });
-    let rate = |place: usize| arrived[place].rate_bps(start + SETTLED, start + SETTLED + WATCHED);
-    std::array::from_fn(rate)
+    let (arrived, span) = offer(world, &streams, |world| settled(world));
+    std::array::from_fn(|place| arrived[place].rate_bps(span.from, span.to))
+}
+
+/// Watches until what changed last has settled, and then the time that counts.
+pub(crate) fn settled(world: &World<'_>) -> Span {
+    world.watch(SETTLED.as_secs());
+    world.watch(WATCHED.as_secs())
 }
 
 /// Eight downloads of an instance.
 pub(crate) fn downloads(topology: &Topology, (network, place): Place) -> Flows {
     let to = topology.instance(network, place);
-    Flows::start(&topology.host, &to.namespace, SocketAddr::new(to.address(false), 9100), 8)
+    Flows::fetch(&to.namespace, &topology.host, SocketAddr::new(host_address(false), 9100), 8)
 }

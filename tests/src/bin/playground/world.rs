@@ -1,9 +1,10 @@
 //! What the demo runs on: a node between two networks and the Internet, a control plane, an agent.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use limiter_agent::reading::Owners;
 use limiter_api::params::NetworkQuery;
@@ -13,10 +14,15 @@ use limiter_tests::control::Control;
 use limiter_tests::program_file;
 use limiter_tests::topology::Topology;
 
+use crate::internet::{Internet, Span};
 use crate::outcome::command;
 
 /// Networks by their place in the topology.
 pub(crate) const NETWORKS: [&str; 2] = ["red", "blue"];
+/// What networks without a plan leave through.
+pub(crate) const SHARED: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 10);
+/// What the first plan leaves through.
+pub(crate) const OWN: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 20);
 /// Owner of both.
 const ACCOUNT: &str = "demo";
 
@@ -25,6 +31,7 @@ pub(crate) struct World<'a> {
     pub(crate) topology: &'a Topology,
     pub(crate) control: Control,
     pub(crate) agent: Agent<'a>,
+    pub(crate) internet: Internet,
     /// Meters of [`NETWORKS`].
     slots: Vec<u32>,
 }
@@ -34,10 +41,12 @@ impl<'a> World<'a> {
     pub(crate) fn start(topology: &'a Topology) -> Self {
         let control = Control::start();
         let agent = Agent::stopped(&topology.node, "");
-        let mut world = Self { topology, control, agent, slots: Vec::new() };
+        let internet = Internet::start(&topology.host);
+        let mut world = Self { topology, control, agent, internet, slots: Vec::new() };
         world.limiter("account create demo");
         println!("   {}", command("export LIMITER_ACCOUNT=demo"));
-        world.limiter("node create n1 --interface 'inst*'");
+        world.limiter(&format!("node create n1 --interface 'inst*' --shared-address {SHARED}"));
+        world.limiter(&format!("address import {OWN}-198.51.100.21"));
         world.limiter("token create n1-agent --role agent --node n1 --secret-file n1.token");
         world.limiter("network create red --prefix 10.10.0.0/24");
         world.limiter("network create blue --prefix 10.11.0.0/24");
@@ -78,6 +87,15 @@ impl<'a> World<'a> {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// As [`Self::limiter`], and shows what it says.
+    pub(crate) fn shown(&self, line: &str) -> String {
+        let said = self.limiter(line);
+        for line in said.lines() {
+            println!("      {line}");
+        }
+        said
+    }
+
     fn find_meters(&mut self) {
         let page = self.control.must(async |client| client.networks(&NetworkQuery::default()).await);
         let owners = Owners::read(self.agent.maps().meters());
@@ -88,15 +106,16 @@ impl<'a> World<'a> {
         self.slots = NETWORKS.map(slot).to_vec();
     }
 
-    /// Shows once a second what passed the meters of both networks.
-    pub(crate) fn watch(&self, seconds: u64) {
+    /// Shows once a second what passed the meters of both networks, and whom the Internet host saw.
+    pub(crate) fn watch(&self, seconds: u64) -> Span {
         let maps = self.agent.maps();
         let read = |slot: u32| Direction::ALL.map(|way| maps.meters().read(slot, way).passed_bytes);
         let read = || self.slots.iter().map(|&slot| read(slot)).collect::<Vec<_>>();
-        let mut before = read();
+        let begin = Instant::now();
+        let (mut from, mut before) = (begin, read());
         for _ in 0..seconds {
             thread::sleep(Duration::from_secs(1));
-            let now = read();
+            let (to, now) = (Instant::now(), read());
             let mbps = |network: usize, way: usize| {
                 let bytes = now[network][way] - before[network][way];
                 if bytes == 0 { "-".to_owned() } else { format!("{:.2}", bytes as f64 * 8.0 / 1e6) }
@@ -104,8 +123,11 @@ impl<'a> World<'a> {
             let columns = (0..NETWORKS.len()).map(|network| {
                 format!("{} up {:>6} down {:>6}", NETWORKS[network], mbps(network, 0), mbps(network, 1))
             });
-            println!("      {} Mbps", columns.collect::<Vec<_>>().join("     "));
-            before = now;
+            let columns = columns.collect::<Vec<_>>().join("   ");
+            let line = format!("      {columns}   {}", self.internet.line(Span { from, to }));
+            println!("{}", line.trim_end());
+            (from, before) = (to, now);
         }
+        Span { from: begin, to: from }
     }
 }

@@ -6,21 +6,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use limiter_tests::netns::Namespace;
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
+
+use crate::netns::Namespace;
 
 /// A packet that arrived.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen {
-    pub(crate) at: Instant,
-    pub(crate) from: SocketAddr,
+pub struct Seen {
+    /// When.
+    pub at: Instant,
+    /// Whom it seems to be from.
+    pub from: SocketAddr,
     /// With its headers.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
 }
 
 /// The host's server.
 #[derive(Debug)]
-pub(crate) struct Mirror {
+pub struct Mirror {
     seen: Arc<Mutex<Vec<Seen>>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -30,7 +33,8 @@ pub(crate) struct Mirror {
 const HEADER_BYTES: u64 = 28;
 
 impl Mirror {
-    pub(crate) fn start(at: &Namespace, address: SocketAddr) -> Self {
+    /// Starts to answer at `address`.
+    pub fn start(at: &Namespace, address: SocketAddr) -> Self {
         let socket = at.enter(|| UdpSocket::bind(address).expect("the mirror's port is free"));
         socket.set_read_timeout(Some(Duration::from_millis(20))).expect("timeout");
         set_socket_recv_buffer_size_force(&socket, 16 << 20).expect("a large buffer needs root");
@@ -48,7 +52,7 @@ impl Mirror {
     }
 
     /// What arrived so far.
-    pub(crate) fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<Seen> {
         lock(&self.seen).clone()
     }
 }
@@ -67,7 +71,7 @@ fn lock(seen: &Mutex<Vec<Seen>>) -> MutexGuard<'_, Vec<Seen>> {
 }
 
 /// Who `from` seems to be to the mirror at `to`; none where no answer comes back.
-pub(crate) fn who_am_i(from: &Namespace, to: SocketAddr) -> Option<IpAddr> {
+pub fn who_am_i(from: &Namespace, to: SocketAddr) -> Option<IpAddr> {
     from.enter(|| {
         let local: SocketAddr = if to.is_ipv4() { ([0; 4], 0).into() } else { ([0_u16; 8], 0).into() };
         let socket = UdpSocket::bind(local).expect("socket");
