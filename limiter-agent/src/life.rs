@@ -217,6 +217,5 @@ async fn open(place: &Place, source: &Source) -> anyhow::Result<Node> {
     let programs = Programs::load(&place.pins, &sizing::sizes(&source.desired))?;
     let maps = Maps::open(&place.pins)?.context("the maps just pinned are gone")?;
     let undo = Undo::open(&place.state_dir).context("reading the record for uninstall")?;
-    let gate = Gate::open()?;
-    Ok(Node { maps, programs, netlink, gate, undo, actions: 0 })
+    Ok(Node { maps, programs, netlink, gate: Gate::open(), undo, actions: 0 })
 }

@@ -46,12 +46,16 @@ fn packet_measures_every_way() {
 fn egress_puts_every_address_in_force() {
     let report = quick("egress");
     for row in rows(&report, "egress") {
-        for figure in ["read_ms", "set_up_ms", "unchanged_ms", "changed_ms"] {
+        for figure in ["read_ms", "set_up_ms", "unchanged_ms", "in_force_ms", "settled_ms"] {
             assert_whole(row, figure, 0.0);
         }
     }
     for row in rows(&report, "switch") {
         assert_whole(row, "ms", 0.0);
+    }
+    for row in rows(&report, "translate") {
+        assert_whole(row, "open_ns", 1.0);
+        assert_whole(row, "new_ns", 1.0);
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use limiter_api::agent::{AgentAck, StateQuery};
-use limiter_api::params::{Associate, NewAccount, NewNetwork, NewNode, NewPlan, PlanQuery, Resize};
+use limiter_api::params::{
+    AddressRanges, Associate, End, NewAccount, NewNetwork, NewNode, NewPlan, NodeChange, PlanQuery, Resize,
+};
 use limiter_api::views::{NodeInterface, Plan};
 use limiter_control::app::{App, AppError, Call, Caller, Clock};
 use limiter_control::store::{EventFilter, Paging, Store};
@@ -21,6 +23,9 @@ const ASSOCIATIONS: usize = 1_000;
 
 /// Times that two resize one plan.
 const RESIZES: usize = 300;
+
+/// Times that two order a plan.
+const ORDERS: usize = 200;
 
 /// When every test begins.
 const START: &str = "2026-01-30T10:15:00Z";
@@ -51,6 +56,16 @@ fn no_resize_is_lost_on_sqlite() {
 #[test]
 fn no_resize_is_lost_on_postgres() {
     postgres(async |pair| resizes(pair).await);
+}
+
+#[test]
+fn the_last_address_is_of_one_plan_on_sqlite() {
+    sqlite(async |pair| addresses(pair).await);
+}
+
+#[test]
+fn the_last_address_is_of_one_plan_on_postgres() {
+    postgres(async |pair| addresses(pair).await);
 }
 
 #[test]
@@ -104,6 +119,30 @@ async fn associations(pair: &Pair) {
         ASSOCIATIONS + 2,
         "each dissociation once, and two orders"
     );
+}
+
+/// Two plans want the only address at once, again and again.
+async fn addresses(pair: &Pair) {
+    let shares = NodeChange { shared_address: Some(Some("203.0.113.1".to_owned())), ..NodeChange::default() };
+    pair.apps[0].change_node(&operator("node"), "edge", shares).await.expect("a node");
+    let pool = AddressRanges { ranges: vec!["198.51.100.1".to_owned()], ..AddressRanges::default() };
+    pair.apps[0].import_addresses(&operator("import"), pool).await.expect("an address");
+    for round in 0..ORDERS {
+        let call = |at: usize| {
+            let (app, new) = (pair.apps[at].clone(), pair.new_plan());
+            tokio::spawn(async move { app.create_plan(&operator("order"), new).await })
+        };
+        let (one, other) = tokio::join!(call(0), call(1));
+        let answers = [one.expect("a task"), other.expect("a task")];
+        let won = answers.iter().find_map(|answer| answer.as_ref().ok()).expect("a winner");
+        assert_eq!(won.addresses, ["198.51.100.1"], "round {round}");
+        let lost = answers.iter().find_map(|answer| answer.as_ref().err()).expect("a loser");
+        let AppError::Refused(refusal) = lost else { panic!("round {round}: {lost}") };
+        assert_eq!(refusal.code, Code::NoAddressAvailable, "round {round}");
+        let end = End { plans: vec![won.id.clone()], force: false };
+        pair.apps[round % 2].delete_plans(&operator("delete"), end).await.expect("the end");
+        pair.now_us.fetch_add(SignedDuration::from_hours(24).as_micros() as i64, Ordering::SeqCst);
+    }
 }
 
 /// Two peaks for one plan at once: in some order, or one of them where both saw the same version.

@@ -2,10 +2,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use limiter_agent::desired::parse;
 use limiter_agent::metrics::ALL;
 use limiter_tests::agent::Agent;
+use limiter_tests::control_fake::{FakeControl, TOKEN};
 use limiter_tests::topology::{Topology, host_address};
 use limiter_tests::udp::{Sink, send};
 
@@ -91,10 +93,32 @@ fn every_metric_is_served_and_says_what_the_kernel_says() {
     assert_eq!(value(&page, "limiter_bypass"), 1);
     assert!(value(&page, "limiter_reconcile_actions_total{cause=\"state\"}") > 0);
     agent.write_state("version: 1\nnetworks: nonsense\n");
-    let deadline = std::time::Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while value(&get(&topology, "/metrics"), "limiter_state_refused") == 0 {
-        assert!(std::time::Instant::now() < deadline, "the refusal is not told\n{}", agent.log());
+        assert!(Instant::now() < deadline, "the refusal is not told\n{}", agent.log());
         std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_broken_link_to_the_control_plane_is_told() {
+    let topology = Topology::new(&[1]);
+    let mut control = FakeControl::start(&topology.node);
+    let mut agent = Agent::stopped(&topology.node, STATE);
+    agent.follow(&control.url(), TOKEN);
+    control.publish("a", 1, parse(STATE.as_bytes()).expect("a state").0);
+    agent.launch();
+    control.wait_for(|ack| ack.in_force_revision == 1);
+    let page = fresh(&topology, "/metrics");
+    assert_eq!(value(&page, "limiter_control_link_broken"), 0);
+    let contact = value(&page, "limiter_control_contact_timestamp_seconds");
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a clock after 1970").as_secs();
+    assert!((now - 60..=now).contains(&contact), "{contact} at {now}");
+    control.stop();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while value(&get(&topology, "/metrics"), "limiter_control_link_broken") == 0 {
+        assert!(Instant::now() < deadline, "the broken link is not told\n{}", agent.log());
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

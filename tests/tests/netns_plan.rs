@@ -159,8 +159,9 @@ fn the_new_peak_holds_at_once_and_connections_go_on() {
     let old = arrived.payload.rate_bps(before, resized_at);
     println!("payload at the old peak {old}, at the new one {measured}");
     // Connections give up to a third away after refusals, more than twice the old peak tells it from the new.
-    assert!(6_000_000.0 < old && old < 10_000_000.0, "the old peak: {old}");
-    assert!(20_000_000.0 < measured && measured < 40_000_000.0, "the new peak: {measured}");
+    // In two seconds a burst of 100 ms is a twentieth more; what is read late from the socket may be as much.
+    assert!(6_000_000.0 < old && old < 11_000_000.0, "the old peak: {old}");
+    assert!(20_000_000.0 < measured && measured < 44_000_000.0, "the new peak: {measured}");
     // What is offered without regard to refusals has all of it, and no more.
     held("the new peak", down_bps(&topology, instance, 60_000_000), 40);
 }

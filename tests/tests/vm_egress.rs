@@ -1,8 +1,10 @@
 //! Egress addresses where packets are shaped, and on other kernels.
 
+use std::fs;
 use std::io::IoSliceMut;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use limiter_tests::agent::Agent;
 use limiter_tests::netns::Namespace;
 use limiter_tests::topology::{Topology, host_address};
+use limiter_tests::trace::Trace;
 use limiter_tests::udp::{meet, send};
 use nix::sys::socket::sockopt::ReceiveTimestampns;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt};
@@ -49,6 +52,52 @@ fn arrivals(at: &Namespace, stop: &AtomicBool) -> Vec<(IpAddr, TimeSpec)> {
         }
         seen
     })
+}
+
+/// A kernel without a module, until this is dropped.
+struct Without {
+    module: &'static str,
+    loader: String,
+}
+
+const LOADER: &str = "/proc/sys/kernel/modprobe";
+
+impl Without {
+    fn module(module: &'static str) -> Self {
+        let loader = fs::read_to_string(LOADER).expect("the program that loads modules");
+        fs::write(LOADER, "/bin/false").expect("root");
+        let removed = Command::new("rmmod").arg(module).status().expect("rmmod: install kmod");
+        assert!(removed.success(), "the module {module} cannot be removed");
+        Self { module, loader }
+    }
+}
+
+impl Drop for Without {
+    fn drop(&mut self) {
+        let _ = fs::write(LOADER, self.loader.trim());
+        let loaded = Command::new("modprobe").arg(self.module).status();
+        assert!(loaded.is_ok_and(|status| status.success()), "{} cannot be loaded again", self.module);
+    }
+}
+
+#[test]
+fn a_kernel_that_does_not_tell_its_connections_is_refused_with_the_remedy() {
+    let topology = Topology::new(&[1]);
+    let before = Trace::settled(&topology.node);
+    let mut agent = Agent::stopped(&topology.node, &state(&format!("{{exclusive: {GOLD}}}")));
+    let without = Without::module("nf_conntrack_netlink");
+    let (done, text) = agent.ask(&["run"]);
+    assert!(!done, "{text}");
+    for part in ["connection tracking", "modprobe -a nf_conntrack nf_conntrack_netlink"] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    let left = before.lasting_changes(&topology.node);
+    assert!(left.is_empty(), "nothing is half-applied: {left:#?}");
+    agent.write_state(&state("none"));
+    agent.launch();
+    drop(without);
+    agent.write_state(&state(&format!("{{exclusive: {GOLD}}}")));
+    agent.wait_until(|_| topology.node.ip("-o addr").contains(&GOLD.to_string()));
 }
 
 #[test]

@@ -13,7 +13,8 @@ use crate::{setup, workspace};
 
 /// What the traffic tests use of the kernel; loading it first keeps that time out of the tests.
 const MODULES: &str = "veth dummy 8021q ifb tun sch_ingress sch_fq sch_netem sch_htb sch_tbf sch_cake sch_fq_codel \
-                       cls_bpf cls_u32 cls_matchall act_police nf_tables nft_nat nft_ct nft_fib_inet nf_conntrack_netlink";
+                       cls_bpf cls_u32 cls_matchall act_police nf_tables nft_chain_nat nft_nat nft_ct nft_fib_inet \
+                       nf_conntrack_netlink";
 
 /// One test binary may take this long, starting and stopping the machine included in neither.
 const BINARY_LIMIT: Duration = Duration::from_mins(15);
@@ -78,8 +79,9 @@ fn script(binaries: &[TestBinary], filter: Option<&str>, kernel: &Path) -> Strin
     let mut script = format!(
         "# Below this level only a dying kernel writes between our lines; the rest is shown at the end.\n\
          echo 1 > /proc/sys/kernel/printk\n\
-         export TMPDIR=/run/limiter-tests RUST_BACKTRACE=1 PATH=$PATH:/usr/sbin:/sbin\n\
-         mkdir -p $TMPDIR && ip link set lo up && modprobe --dirname '{}' --all {MODULES} && cd '{}' || exit 1\n\
+         export TMPDIR=/run/limiter-tests RUST_BACKTRACE=1 PATH=$PATH:/usr/sbin:/sbin \
+         MODPROBE_OPTIONS='--dirname={}'\n\
+         mkdir -p $TMPDIR && ip link set lo up && modprobe --all {MODULES} && cd '{}' || exit 1\n\
          echo {MARK} up after $(cut -d' ' -f1 /proc/uptime) s, Linux $(uname -r)\n",
         kernel.display(),
         folder.display()

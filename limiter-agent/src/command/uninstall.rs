@@ -75,7 +75,7 @@ async fn remove_egress(netlink: &mut Netlink) -> anyhow::Result<()> {
     for (ifindex, addresses) in devices {
         netlink.remove_addresses(ifindex, &addresses).await?;
     }
-    let mut gate = Gate::open()?;
+    let mut gate = Gate::open();
     let through: Vec<Ipv4Addr> = match gate.table(Some(0)).await? {
         Table::Ours(content) | Table::Changed(content) => content.addresses.into_iter().collect(),
         Table::Absent | Table::Foreign => Vec::new(),

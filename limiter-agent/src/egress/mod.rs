@@ -8,18 +8,18 @@ mod nft;
 pub mod table;
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
 pub use error::EgressError;
 use table::{Change, Content, Table};
 
-use crate::netlink::{Connection, ELEMENTS_MAX, Netfilter};
+use crate::netlink::{Connection, ELEMENTS_MAX, Netfilter, NetlinkError};
 use announce::Announcer;
 
 /// What reads and changes egress addresses.
 #[derive(Debug)]
 pub struct Gate {
-    netfilter: Netfilter,
+    /// None until it is needed: a node without egress addresses needs no kernel with nftables.
+    netfilter: Option<Netfilter>,
     announcer: Option<Announcer>,
     /// The table as it was at a generation of the rules.
     seen: Option<(u32, u64, Table)>,
@@ -33,11 +33,15 @@ const FLUSHES_MAX: usize = 8;
 const READINGS_MAX: usize = 8;
 
 impl Gate {
-    /// Opens it in the calling thread's network namespace; needs a tokio runtime. Without `CAP_NET_RAW` it can
-    /// do everything but announce.
-    pub fn open() -> Result<Self, EgressError> {
-        let announcer = Announcer::open().ok();
-        Ok(Self { netfilter: Netfilter::open()?, announcer, seen: None, are_connections_checked: false })
+    /// For the calling thread's network namespace, in which it is used from then on, within a tokio runtime. Opened
+    /// without `CAP_NET_RAW` it can do everything but announce.
+    pub fn open() -> Self {
+        Self {
+            netfilter: None,
+            announcer: Announcer::open().ok(),
+            seen: None,
+            are_connections_checked: false,
+        }
     }
 
     /// False until the first flush, and after one that was not finished.
@@ -50,7 +54,7 @@ impl Gate {
     /// Where no rule of nftables changed since the last reading, it is not read again.
     pub async fn table(&mut self, record: Option<u64>) -> Result<Table, EgressError> {
         for _ in 0..READINGS_MAX {
-            let generation = self.netfilter.generation().await?;
+            let generation = self.generation().await?;
             if let (Some((seen, of, table)), Some(record)) = (&self.seen, record)
                 && (*seen, *of) == (generation, record)
             {
@@ -60,7 +64,7 @@ impl Gate {
                 None => Table::Absent,
                 Some(listed) => record.map_or(Table::Foreign, |record| table::read(&listed, record)),
             };
-            if self.netfilter.generation().await? == generation {
+            if self.generation().await? == generation {
                 self.seen = record.map(|record| (generation, record, table.clone()));
                 return Ok(table);
             }
@@ -73,8 +77,8 @@ impl Gate {
     /// # Errors
     /// Also where the kernel cannot track connections; nothing is changed then.
     pub async fn make(&mut self, content: &Content) -> Result<u64, EgressError> {
-        let probe = self.netfilter.connections(Some(Ipv4Addr::UNSPECIFIED), |_| false).await;
-        probe.map_err(|error| EgressError::NoTracking(error.to_string()))?;
+        let probe = self.netfilter()?.connections(Some(Ipv4Addr::UNSPECIFIED), |_| false).await;
+        probe.map_err(EgressError::NoTracking)?;
         nft::run(&table::made_of(content))?;
         let listed = nft::list()?.ok_or(EgressError::Unsteady)?;
         self.seen = None;
@@ -86,10 +90,10 @@ impl Gate {
         if change.around.is_some() || change.elements() > ELEMENTS_MAX {
             nft::run(&table::changed_by(change))?;
         } else {
-            self.netfilter.change_elements(table::NAME, &table::elements_of(change)).await?;
+            self.netfilter()?.change_elements(table::NAME, &table::elements_of(change)).await?;
         }
         // Ours is the only change since the reading where the generation went on by one.
-        let generation = self.netfilter.generation().await?;
+        let generation = self.generation().await?;
         match &mut self.seen {
             Some((seen, _, Table::Ours(content))) if seen.wrapping_add(1) == generation => {
                 content.apply(change);
@@ -120,17 +124,31 @@ impl Gate {
         for address in through {
             let mut left = FLUSHES_MAX;
             loop {
-                let wrong = self.netfilter.connections(address, &is_wrong).await?;
+                let wrong = self.netfilter()?.connections(address, &is_wrong).await?;
                 if wrong.is_empty() {
                     break;
                 }
                 left = left.checked_sub(1).ok_or(EgressError::Unsteady)?;
-                self.netfilter.forget(&wrong).await?;
+                self.netfilter()?.forget(&wrong).await?;
                 forgotten += wrong.len();
             }
         }
         self.are_connections_checked = true;
         Ok(forgotten)
+    }
+
+    fn netfilter(&mut self) -> Result<&mut Netfilter, EgressError> {
+        match &mut self.netfilter {
+            Some(netfilter) => Ok(netfilter),
+            none => Ok(none.insert(Netfilter::open().map_err(EgressError::NoTables)?)),
+        }
+    }
+
+    async fn generation(&mut self) -> Result<u32, EgressError> {
+        self.netfilter()?.generation().await.map_err(|error| match error {
+            NetlinkError::Refused { .. } => EgressError::NoTables(error),
+            _ => error.into(),
+        })
     }
 
     /// Connections count as unchecked until the next flush.
@@ -154,6 +172,3 @@ impl Gate {
 pub fn with_all_rules<T>(look: impl FnOnce(&[serde_json::Value]) -> T) -> Result<T, EgressError> {
     Ok(look(&nft::ruleset()?))
 }
-
-/// Longest wait for packets that are queued with an address they had before.
-pub const DRAIN_MAX: Duration = Duration::from_secs(1);

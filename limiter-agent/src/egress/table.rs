@@ -93,12 +93,12 @@ impl Change {
     }
 }
 
-/// Identity of the rules in a listing, with the handles that the kernel gave them: whoever changes or replaces one
-/// changes it.
+/// Identity of the rules in a listing, with the handles that the kernel gave them, and of the rules that this agent
+/// makes: whoever changes or replaces one changes it, and so does another version of the agent.
 pub(super) fn fingerprint(listed: &[Value]) -> u64 {
     let is_rule = |object: &&Value| object.get("chain").is_some() || object.get("rule").is_some();
-    let rules: Vec<&Value> = listed.iter().filter(is_rule).collect();
-    entity::hash("nftables", &Value::from(rules.into_iter().cloned().collect::<Vec<_>>()).to_string())
+    let all: Vec<Value> = listed.iter().filter(is_rule).cloned().chain(rules()).collect();
+    entity::hash("nftables", &Value::from(all).to_string())
 }
 
 /// The table in a listing, where its rules are those that `fingerprint` is of.
@@ -234,7 +234,8 @@ fn elements(change: &Change) -> Vec<Value> {
     commands
 }
 
-/// Chains and rules, which look everything up in the sets.
+/// Chains and rules, which look everything up in the sets. The state of a connection comes first: it lets most
+/// packets off.
 fn rules() -> Vec<Value> {
     let chain = |name: &str, kind: &str, hook: &str, priority: i32| {
         json!({ "add": { "chain": {
@@ -252,7 +253,7 @@ fn rules() -> Vec<Value> {
     let meta = |key: &str| json!({ "meta": { "key": key } });
     let payload =
         |protocol: &str, field: &str| json!({ "payload": { "protocol": protocol, "field": field } });
-    let state = json!({ "ct": { "key": "state" } });
+    let state = |states: &[&str]| matching("in", &json!({ "ct": { "key": "state" } }), json!(states));
     let number = json!({ "&": [meta("mark"), mark::MASK] });
     let is_v4 = matching("==", &meta("nfproto"), json!("ipv4"));
     let is_marked = matching("!=", &number, json!(0));
@@ -269,8 +270,8 @@ fn rules() -> Vec<Value> {
             "inbound",
             "nothing unsolicited reaches an egress address",
             &[
+                state(&["invalid", "new", "untracked"]),
                 matching("==", &payload("ip", "daddr"), json!("@addresses")),
-                matching("!=", &state, json!({ "set": ["established", "related"] })),
                 drop.clone(),
             ],
         ),
@@ -278,21 +279,16 @@ fn rules() -> Vec<Value> {
         rule(
             "forward",
             "no packet leaves untranslated because no connection holds it",
-            &[
-                is_v4.clone(),
-                is_marked.clone(),
-                matching("in", &state, json!(["invalid", "untracked"])),
-                drop.clone(),
-            ],
+            &[state(&["invalid", "untracked"]), is_v4.clone(), is_marked.clone(), drop.clone()],
         ),
         rule(
             "forward",
             "nothing unsolicited reaches a network with an egress address over IPv6",
             &[
-                matching("==", &meta("iifname"), json!("@uplinks")),
+                state(&["invalid", "new"]),
                 matching("==", &payload("ip6", "daddr"), json!("@prefixes")),
+                matching("==", &meta("iifname"), json!("@uplinks")),
                 matching("!=", &payload("ip6", "saddr"), json!("@local")),
-                matching("in", &state, json!(["invalid", "new"])),
                 drop.clone(),
             ],
         ),

@@ -13,6 +13,7 @@ use super::drops::{self, Drops, Side};
 use super::rounds::Rounds;
 use super::server::{Failure, Source};
 use super::snapshot::{Series, Snapshot, ZoneView};
+use crate::control::Record;
 use crate::dataplane::attach::Loaded;
 use crate::dataplane::{DataPlaneError, Maps, MeterArray};
 use crate::desired::{self, Desired};
@@ -49,7 +50,8 @@ impl Collector {
         let state = memory.state(&self.place)?;
         let maps = Maps::open(&self.place.pins)?.ok_or(ReadError::NoMaps)?;
         let observed = observe::devices(&self.programs, &mut Netlink::open()?).await?;
-        let snapshot = Arc::new(memory.read(&state, &maps, &observed)?);
+        let link = Record::read(&self.place);
+        let snapshot = Arc::new(memory.read(&state, &maps, &observed, link)?);
         memory.last = Some((Instant::now(), Arc::clone(&snapshot)));
         Ok(snapshot)
     }
@@ -123,7 +125,13 @@ impl Memory {
         }
     }
 
-    fn read(&mut self, state: &Desired, maps: &Maps, observed: &Observed) -> Result<Snapshot, ReadError> {
+    fn read(
+        &mut self,
+        state: &Desired,
+        maps: &Maps,
+        observed: &Observed,
+        link: Option<Record>,
+    ) -> Result<Snapshot, ReadError> {
         let uplinks = interfaces::uplinks(state, observed).unwrap_or_default();
         let ours = interfaces::matched(state, observed).unwrap_or_default();
         let known = maps.interfaces().all();
@@ -149,6 +157,7 @@ impl Memory {
         self.drops.note(&fq);
         let owners = Owners::read(maps.meters());
         Ok(Snapshot {
+            link,
             zones: zones.collect(),
             queued_packets: Side::ALL.map(|side| drops::queued(&fq, side)),
             dropped_packets: self.drops.packets,

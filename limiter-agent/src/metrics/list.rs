@@ -52,6 +52,16 @@ pub(super) const REFUSED: Metric = gauge(
     &[],
     "1 while the state file is refused, or the node could not be made as it says: an alarm.",
 );
+pub(super) const CONTACT: Metric = gauge(
+    "limiter_control_contact_timestamp_seconds",
+    &[],
+    "When the control plane answered last, in Unix time; it lets a good link wait for up to a minute. Only with a control plane.",
+);
+pub(super) const LINK_BROKEN: Metric = gauge(
+    "limiter_control_link_broken",
+    &[],
+    "1 while the control plane cannot be asked or told, and the last state stays: an alarm. Only with a control plane.",
+);
 pub(super) const ROUNDS: Metric = counter(
     "limiter_reconcile_rounds_total",
     &["result"],
@@ -137,10 +147,12 @@ pub(super) const INSTANCE_REFUSED_PACKETS: Metric =
     counter("limiter_instance_refused_packets_total", INSTANCE, "Packets that the instance's limit refused.");
 
 /// All, in the order of the page.
-pub const ALL: [Metric; 25] = [
+pub const ALL: [Metric; 27] = [
     INFO,
     BYPASS,
     REFUSED,
+    CONTACT,
+    LINK_BROKEN,
     ROUNDS,
     ACTIONS,
     SLOTS,
@@ -184,9 +196,10 @@ The agent serves `http://127.0.0.1:9441/metrics` for Prometheus (`run --metrics 
 The page has a bounded number of series: some for the node, some for each zone, 11 for each network. Those of instances
 are on `/metrics?instances=NETWORK`, for one network at a time.
 
-Alarms worth having: `limiter_bypass > 0`, `limiter_state_refused > 0`, `limiter_interfaces{in_force=\"false\"} > 0`,
-`increase(limiter_fq_dropped_packets_total[5m]) > 0`, `limiter_slots_used / limiter_slots > 0.9`, and the page being away:
-limits hold without the agent, but nothing is changed or repaired.
+Alarms worth having: `limiter_bypass > 0`, `limiter_state_refused > 0`, `limiter_control_link_broken > 0`,
+`limiter_interfaces{in_force=\"false\"} > 0`, `increase(limiter_fq_dropped_packets_total[5m]) > 0`,
+`limiter_slots_used / limiter_slots > 0.9`, and the page being away: limits hold without the agent, but nothing is changed
+or repaired.
 
 `direction` is `up` (instance to Internet) or `down`. Bytes are IP bytes on the wire, each GSO segment with its headers.
 

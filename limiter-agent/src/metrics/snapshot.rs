@@ -10,6 +10,7 @@ use super::drops::Side;
 use super::list::{self, Metric};
 use super::page::Page;
 use super::rounds::Rounds;
+use crate::control::Record;
 use crate::dataplane::attach;
 use crate::reading::rate_bps;
 
@@ -18,6 +19,8 @@ pub(super) type Series<const N: usize> = ([Arc<str>; N], Meter);
 
 /// The node at one moment.
 pub(super) struct Snapshot {
+    /// How the link to the control plane is, where there is one.
+    pub(super) link: Option<Record>,
     pub(super) zones: Vec<ZoneView>,
     pub(super) queued_packets: [u64; 2],
     pub(super) dropped_packets: [u64; 2],
@@ -58,6 +61,11 @@ impl Snapshot {
         page.add(&list::INFO, [([env!("CARGO_PKG_VERSION"), &kernel, hooks], 1)]);
         page.add(&list::BYPASS, [([], u64::from(self.bypass))]);
         page.add(&list::REFUSED, [([], u64::from(is_refused))]);
+        let link = self.link.as_ref();
+        let contact = link.and_then(|link| u64::try_from(link.contact?.as_second()).ok());
+        page.add(&list::CONTACT, contact.map(|seconds| ([], seconds)));
+        let broken = link.map(|link| link.problem.is_some() || link.ack_problem.is_some());
+        page.add(&list::LINK_BROKEN, broken.map(|broken| ([], u64::from(broken))));
         page.add(&list::ROUNDS, rounds.rounds().map(|(result, count)| ([result], count)));
         page.add(&list::ACTIONS, rounds.actions().map(|(cause, count)| ([cause], count)));
         page.add(&list::SLOTS, [([], self.slots)]);

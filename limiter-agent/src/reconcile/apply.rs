@@ -15,8 +15,10 @@ use super::observed::{Hooked, INGRESS, Observed};
 use super::switch::Flush;
 use crate::clock::monotonic_ns;
 use crate::dataplane::{attach, meters, object};
-use crate::egress::DRAIN_MAX;
 use crate::netlink::fq;
+
+/// Longest wait for packets that are queued with an address they had before.
+const DRAIN_MAX: Duration = Duration::from_secs(1);
 
 /// Carries out `actions`, planned from `observed`, in order.
 pub(super) async fn apply(

@@ -145,10 +145,7 @@ impl App {
             None => None,
         };
         let node = match &network {
-            Some(network) => {
-                let nodes = change.tx.nodes_of_region(&network.region).await?;
-                super::egress::choose(change, network, &nodes).await?
-            }
+            Some(network) => super::egress::choose(change, network).await?,
             None => None,
         };
         if !plan.is_live() {

@@ -1,11 +1,13 @@
 //! A change: one serial transaction with its events, its revision and, where asked, its answer kept for a
 //! repeated call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use limiter_domain::{AccountId, Code, Event, EventKind, Happening, NetworkId, Revision, TokenId};
+use limiter_domain::{
+    AccountId, Code, Event, EventKind, Happening, NetworkId, Node, NodeId, Revision, TokenId,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -73,6 +75,10 @@ pub(super) struct Change {
     events: Vec<Event>,
     /// Networks with something new for their nodes; true: they are told whole.
     news: BTreeMap<NetworkId, bool>,
+    /// The nodes of a region, while none of them is put or removed.
+    nodes: HashMap<String, Arc<[Node]>>,
+    /// How many addresses of plans each node has, or is to have.
+    load: Option<HashMap<String, u64>>,
 }
 
 impl App {
@@ -104,12 +110,44 @@ impl App {
 
 impl Change {
     fn new(tx: Write, now: Timestamp, call: Call) -> Self {
-        Self { tx, now, call, events: Vec::new(), news: BTreeMap::new() }
+        Self { tx, now, call, events: Vec::new(), news: BTreeMap::new(), nodes: HashMap::new(), load: None }
     }
 
     /// The number of this change.
     pub(super) fn revision(&self) -> Revision {
         self.tx.revision()
+    }
+
+    /// All nodes of a region, oldest first; read once, for changes of many plans.
+    pub(super) async fn nodes_of_region(&mut self, region: &str) -> Result<Arc<[Node]>, AppError> {
+        if let Some(nodes) = self.nodes.get(region) {
+            return Ok(Arc::clone(nodes));
+        }
+        let nodes: Arc<[Node]> = self.tx.nodes_of_region(region).await?.into();
+        self.nodes.insert(region.to_owned(), Arc::clone(&nodes));
+        Ok(nodes)
+    }
+
+    /// Inserts a node, or replaces it.
+    pub(super) async fn put_node(&mut self, node: &Node) -> Result<(), AppError> {
+        self.nodes.clear();
+        Ok(self.tx.put_node(node).await?)
+    }
+
+    /// Removes a node.
+    pub(super) async fn remove_node(&mut self, node: &NodeId) -> Result<(), AppError> {
+        self.nodes.clear();
+        self.tx.remove_node(node).await?;
+        Ok(())
+    }
+
+    /// How many addresses of plans each node has, or is to have; who gives a node another one counts it here.
+    pub(super) async fn load(&mut self) -> Result<&mut HashMap<String, u64>, AppError> {
+        let load = match self.load.take() {
+            Some(load) => load,
+            None => self.tx.count_addresses_by_node().await?,
+        };
+        Ok(self.load.insert(load))
     }
 
     /// Instances or rules of a network are new, or changed but for their names: its nodes are to know.

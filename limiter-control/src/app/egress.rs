@@ -34,7 +34,7 @@ impl App {
             return Err(refuse(Code::PlanNotAssociated, message));
         };
         let plan = self.caught_up(&mut change, plan).await?;
-        let nodes = change.tx.nodes_of_region(&network.region).await?;
+        let nodes = change.nodes_of_region(&network.region).await?;
         let step = egress::move_to(&plan, &network, &to, &nodes, change.now, change.revision())?;
         self.take(&mut change, step).await?;
         let view = network::shown(&change.tx, &network).await?;
@@ -48,15 +48,13 @@ impl App {
         if plans.is_empty() {
             return Ok(());
         }
-        let nodes = change.tx.nodes_of_region(&node.region).await?;
         let held: Vec<_> = plans.iter().filter_map(|plan| plan.network.clone()).collect();
         let networks = change.tx.networks_by_id(&held).await?;
         let networks: HashMap<_, _> = networks.iter().map(|network| (&network.id, network)).collect();
-        let mut load = load(change).await?;
         for plan in plans {
             let network = plan.network.as_ref().and_then(|id| networks.get(id).copied());
             if let Some(network) = network {
-                self.place(change, plan, network, &nodes, &mut load).await?;
+                self.place(change, plan, network).await?;
             }
         }
         Ok(())
@@ -66,21 +64,14 @@ impl App {
     pub(super) async fn place_network(&self, change: &mut Change, network: &Network) -> Result<(), AppError> {
         let plan = change.tx.plan_of_network(&network.id).await?;
         let Some(plan) = plan.filter(|plan| plan.egress.is_some()) else { return Ok(()) };
-        let nodes = change.tx.nodes_of_region(&network.region).await?;
-        let mut load = load(change).await?;
-        self.place(change, plan, network, &nodes, &mut load).await
+        self.place(change, plan, network).await
     }
 
-    async fn place(
-        &self,
-        change: &mut Change,
-        plan: Plan,
-        network: &Network,
-        nodes: &[Node],
-        load: &mut HashMap<String, u64>,
-    ) -> Result<(), AppError> {
+    async fn place(&self, change: &mut Change, plan: Plan, network: &Network) -> Result<(), AppError> {
         let (now, revision) = (change.now, change.revision());
-        let Some(step) = egress::place(&plan, network, nodes, &|id| weight(load, id), now, revision) else {
+        let nodes = change.nodes_of_region(&network.region).await?;
+        let load = change.load().await?;
+        let Some(step) = egress::place(&plan, network, &nodes, &|id| weight(load, id), now, revision) else {
             return Ok(());
         };
         if let Some(node) = step.plan.egress.as_ref().and_then(|egress| egress.node.as_ref()) {
@@ -91,14 +82,17 @@ impl App {
 }
 
 /// The node for the address of a plan that gets `network`.
-pub(super) async fn choose(
-    change: &Change,
-    network: &Network,
-    nodes: &[Node],
-) -> Result<Option<NodeId>, AppError> {
-    let several = nodes.iter().filter(|node| carries(node, network)).count() > 1;
-    let load = if several { load(change).await? } else { HashMap::new() };
-    Ok(egress::choose(network, nodes, &|id| weight(&load, id)))
+pub(super) async fn choose(change: &mut Change, network: &Network) -> Result<Option<NodeId>, AppError> {
+    let nodes = change.nodes_of_region(&network.region).await?;
+    if nodes.iter().filter(|node| carries(node, network)).count() < 2 {
+        return Ok(egress::choose(network, &nodes, &|_| 0));
+    }
+    let load = change.load().await?;
+    let chosen = egress::choose(network, &nodes, &|id| weight(load, id));
+    if let Some(node) = &chosen {
+        *load.entry(node.to_string()).or_default() += 1;
+    }
+    Ok(chosen)
 }
 
 /// Notes who has the address of `plan` from now on, and frees it where the plan is released.
@@ -136,11 +130,6 @@ pub(super) async fn note_use(change: &Change, plan: &Plan, settings: &Settings) 
         change.tx.rest_address(address.address, until).await?;
     }
     Ok(())
-}
-
-/// How many addresses each node has.
-pub(super) async fn load(change: &Change) -> Result<HashMap<String, u64>, AppError> {
-    Ok(change.tx.count_addresses_by_node().await?)
 }
 
 fn weight(load: &HashMap<String, u64>, node: &NodeId) -> usize {

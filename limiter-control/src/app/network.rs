@@ -129,9 +129,9 @@ impl App {
         call.check_version(before.version)?;
         let network = self.alter_network(&mut change, &reach, &before, input).await?;
         if network.nodes != before.nodes {
-            let nodes = change.tx.nodes_of_region(&network.region).await?;
+            let nodes = change.nodes_of_region(&network.region).await?;
             for node in network::taken_from(&before, &network, &nodes, change.revision()) {
-                change.tx.put_node(&node).await?;
+                change.put_node(&node).await?;
             }
             // What waited for a node that is no longer one of its own is over.
             self.settle(&mut change, &network.region).await?;
@@ -231,7 +231,7 @@ impl App {
         let (now, revision) = (change.now, change.revision());
         let made = network::delete(&network, holder.as_ref(), instances, now, revision)?;
         let network = put(&mut change, made).await?;
-        let nodes = change.tx.nodes_of_region(&network.region).await?;
+        let nodes = change.nodes_of_region(&network.region).await?;
         if network::is_gone(&network, &nodes) {
             change.tx.remove_network(&network.id).await?;
         }

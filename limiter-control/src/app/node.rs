@@ -53,7 +53,7 @@ impl App {
             Begun::New(change) => change,
             Begun::Again(answer) => return Ok(answer),
         };
-        let address = new.shared_address.as_deref().map(Some);
+        let address = new.shared_address.as_deref();
         let known = known(&change.tx, &new.region, Some(&new.name), address).await?;
         let id = NodeId::of_random(rand::random());
         let made = node::create(id, &new, known.facts(), change.now, change.revision())?;
@@ -87,8 +87,11 @@ impl App {
         let before = read::node(&change.tx, id).await?;
         call.check_version(before.version)?;
         let name = wanted.name.as_deref().filter(|name| *name != &*before.name);
-        let address = wanted.shared_address.as_ref().map(Option::as_deref);
-        let known = known(&change.tx, &before.region, name, address).await?;
+        let address = wanted.shared_address.as_ref().and_then(Option::as_deref);
+        let mut known = known(&change.tx, &before.region, name, address).await?;
+        if wanted.shared_address == Some(None) {
+            known.networks = change.tx.all_networks(&in_region(&before.region)).await?;
+        }
         let (now, revision) = (change.now, change.revision());
         let mut made = node::update(&before, &wanted, known.facts(), now, revision)?;
         if let Some(fenced) = input.fenced {
@@ -119,7 +122,7 @@ impl App {
         call.check_version(node.version)?;
         let networks = change.tx.all_networks(&in_region(&node.region)).await?;
         let events = node::delete(&node, &networks, change.now)?;
-        change.tx.remove_node(&node.id).await?;
+        change.remove_node(&node.id).await?;
         self.settle(&mut change, &node.region).await?;
         self.place_node(&mut change, &node).await?;
         change.happened(None, node.id.as_str(), &events);
@@ -145,22 +148,13 @@ impl Known {
     }
 }
 
-async fn known(
-    tx: &Tx,
-    region: &str,
-    name: Option<&str>,
-    address: Option<Option<&str>>,
-) -> Result<Known, AppError> {
+async fn known(tx: &Tx, region: &str, name: Option<&str>, address: Option<&str>) -> Result<Known, AppError> {
     let name_taken = match name {
         Some(name) => tx.node_by_name(name).await?.is_some(),
         None => false,
     };
     let mut known = Known { name_taken, ..Known::default() };
-    if address == Some(None) {
-        let region = NetworkFilter { region: Some(region.into()), ..NetworkFilter::default() };
-        known.networks = tx.all_networks(&region).await?;
-    }
-    if let Some(address) = address.flatten().and_then(|text| text.parse::<Ipv4Addr>().ok()) {
+    if let Some(address) = address.and_then(|text| text.parse::<Ipv4Addr>().ok()) {
         let owned = super::address::owned(tx, region).await?;
         known.sharing = tx.nodes_sharing().await?;
         known.is_pooled = tx.address(address).await?.is_some();
@@ -187,7 +181,7 @@ async fn put(change: &mut Change, made: limiter_domain::Change<Node>) -> Result<
     let mut node = made.value;
     if !made.events.is_empty() {
         node.version += 1;
-        change.tx.put_node(&node).await?;
+        change.put_node(&node).await?;
         change.happened(None, node.id.as_str(), &made.events);
     }
     Ok(node)

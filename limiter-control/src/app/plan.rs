@@ -124,7 +124,7 @@ impl App {
     /// Associates a plan with a network.
     pub async fn associate(&self, call: &Call, id: &str, input: Associate) -> Result<views::Plan, AppError> {
         let reach = call.caller.changes()?;
-        self.step(call, id, async |change: &Change, plan: &Plan| {
+        self.step(call, id, async |change: &mut Change, plan: &Plan| {
             let network = read::network(&change.tx, &reach, &input.network).await?;
             let holder = holder(change, Some(&network)).await?;
             let slot = slot(change, Some(&network), holder.as_ref()).await?;
@@ -136,7 +136,7 @@ impl App {
 
     /// Dissociates a plan from its network.
     pub async fn dissociate(&self, call: &Call, id: &str) -> Result<views::Plan, AppError> {
-        self.step(call, id, async |change: &Change, plan: &Plan| {
+        self.step(call, id, async |change: &mut Change, plan: &Plan| {
             Ok(association::dissociate(plan, change.now, change.revision())?)
         })
         .await
@@ -148,7 +148,7 @@ impl App {
             peak_bps: input.peak_bps,
             expected_amount: input.expected_amount_micro.map(Amount::new),
         };
-        self.step(call, id, async |change: &Change, plan: &Plan| {
+        self.step(call, id, async |change: &mut Change, plan: &Plan| {
             Ok(resize::resize(plan, resize, self.settings(), change.now, change.revision())?)
         })
         .await
@@ -161,7 +161,7 @@ impl App {
         id: &str,
         input: AutoRenew,
     ) -> Result<views::Plan, AppError> {
-        self.step(call, id, async |change: &Change, plan: &Plan| {
+        self.step(call, id, async |change: &mut Change, plan: &Plan| {
             Ok(renewal::set_auto_renew(plan, input.enabled, change.now, change.revision())?)
         })
         .await
@@ -170,7 +170,7 @@ impl App {
     /// One step of one plan.
     async fn step<F>(&self, call: &Call, id: &str, decide: F) -> Result<views::Plan, AppError>
     where
-        F: AsyncFnOnce(&Change, &Plan) -> Result<Step, AppError>,
+        F: AsyncFnOnce(&mut Change, &Plan) -> Result<Step, AppError>,
     {
         let reach = call.caller.changes()?;
         let mut change = match self.begin(call).await? {
@@ -179,7 +179,7 @@ impl App {
         };
         let plan = self.current(&mut change, &reach, id).await?;
         call.check_version(plan.version)?;
-        let step = decide(&change, &plan).await?;
+        let step = decide(&mut change, &plan).await?;
         let plan = self.take(&mut change, step).await?;
         let view = shown(&change.tx, &plan).await?;
         change.finish(view).await
@@ -215,13 +215,12 @@ async fn holder(change: &Change, network: Option<&Network>) -> Result<Option<Pla
 }
 
 async fn slot<'a>(
-    change: &Change,
+    change: &mut Change,
     network: Option<&'a Network>,
     holder: Option<&'a PlanId>,
 ) -> Result<Option<association::Slot<'a>>, AppError> {
     let Some(network) = network else { return Ok(None) };
-    let nodes = change.tx.nodes_of_region(&network.region).await?;
-    let node = super::egress::choose(change, network, &nodes).await?;
+    let node = super::egress::choose(change, network).await?;
     Ok(Some(association::Slot { network, holder, node }))
 }
 

@@ -28,7 +28,7 @@ impl App {
             Some(id) => change.tx.network(id).await?,
             None => None,
         };
-        let nodes = change.tx.nodes_of_region(&step.plan.region).await?;
+        let nodes = change.nodes_of_region(&step.plan.region).await?;
         let (now, revision) = (change.now, change.revision());
         let step = settle(step, network.as_ref(), &nodes, self.settings(), now, revision);
         if step.events.is_empty() {

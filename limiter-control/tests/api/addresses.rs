@@ -201,7 +201,10 @@ async fn how_a_network_leaves_is_the_operators_choice_and_needs_a_shared_address
 async fn plans_from_before_the_addresses_get_one_each_or_nothing_is_imported() {
     let world = World::new().await;
     let network = world.network(1).await;
-    let (used, free) = (world.payg(Some(&network)).await, world.payg(None).await);
+    let used = world.payg(Some(&network)).await;
+    // The oldest plan gets the first address.
+    world.pass(SignedDuration::from_mins(1)).await;
+    let free = world.payg(None).await;
     world.agent_applies().await;
     let shared = Some(json!({"shared_address": "203.0.113.1"}));
     world.call("PATCH", "/nodes/edge-1", None, shared).await.good();

@@ -1,18 +1,26 @@
 //! What holds in every database, whenever its control plane was killed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
 use limiter_control::store::{
-    EventFilter, InstanceFilter, NetworkFilter, Paging, PlanFilter, RuleFilter, Store, Tx,
+    AddressFilter, EventFilter, InstanceFilter, NetworkFilter, Paging, PlanFilter, RuleFilter, Store, Tx,
 };
-use limiter_domain::{Event, EventKind, Instance, Network, NetworkId, Plan, PlanId, Rule, RuleId, Status};
+use limiter_domain::{
+    AddressState, AddressUse, Event, EventKind, Instance, Network, NetworkId, Plan, PlanId, Rule, RuleId,
+    Status,
+};
 
 struct All {
     networks: BTreeMap<NetworkId, Network>,
     plans: BTreeMap<PlanId, Plan>,
     rules: BTreeMap<RuleId, Rule>,
     instances: Vec<Instance>,
+    /// Whose each address is, by the addresses.
+    bound: BTreeMap<Ipv4Addr, PlanId>,
+    /// Uses that last.
+    used: BTreeMap<PlanId, AddressUse>,
     events: Vec<Event>,
 }
 
@@ -22,6 +30,7 @@ pub(crate) async fn assert_hold(database: &str) {
     let view = store.read().await.expect("a view");
     let all = read(&view).await;
     associations(&all);
+    addresses(&all);
     bindings(&all);
     revisions(&all, view.revision());
     whole(&all);
@@ -41,6 +50,22 @@ fn associations(all: &All) {
             assert!(plan.network.is_some(), "{plan:?} is in use by nothing");
         }
     }
+}
+
+/// A plan has one address from its order to its release, and what is noted of its use is what is told.
+fn addresses(all: &All) {
+    let mut bound = all.bound.clone();
+    for plan in all.plans.values() {
+        let used = all.used.get(&plan.id).map(|used| (used.address, &used.network, &used.node));
+        let Some(egress) = &plan.egress else {
+            assert!(plan.status == Status::Released && used.is_none(), "{plan:?} has no address, {used:?}");
+            continue;
+        };
+        assert_eq!(bound.remove(&egress.address).as_ref(), Some(&plan.id), "{plan:?}");
+        let told = plan.network.as_ref().zip(egress.holder());
+        assert_eq!(used, told.map(|(network, node)| (egress.address, network, node)), "{plan:?}");
+    }
+    assert!(bound.is_empty(), "of no plan that is there: {bound:?}");
 }
 
 fn bindings(all: &All) {
@@ -129,6 +154,19 @@ async fn read(view: &Tx) -> All {
         let Some(next) = page.next else { break };
         paging.after = Some(next);
     }
+    let filter = AddressFilter { region: None, state: Some((AddressState::Bound, Timestamp::now())) };
+    let (mut bound, mut paging) = (BTreeMap::new(), Paging::default());
+    loop {
+        let page = view.addresses(&filter, &paging).await.expect("addresses");
+        bound.extend(page.items.into_iter().filter_map(|bound| Some((bound.address, bound.plan?))));
+        let Some(next) = page.next else { break };
+        paging.after = Some(next);
+    }
+    let mut used = BTreeMap::new();
+    for plan in &plans {
+        let now = view.address_use_now(&plan.id).await.expect("uses");
+        used.extend(now.map(|used| (plan.id.clone(), used)));
+    }
     let (mut events, mut paging) = (Vec::new(), Paging::default());
     loop {
         let page = view.events(&EventFilter::default(), &paging).await;
@@ -142,6 +180,8 @@ async fn read(view: &Tx) -> All {
         plans: plans.into_iter().map(|plan| (plan.id.clone(), plan)).collect(),
         rules,
         instances,
+        bound,
+        used,
         events,
     }
 }

@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use customer::Customer;
+use limiter_api::params::{AddressRanges, NodeChange};
 use limiter_state::NodeState;
 use limiter_tests::control::Control;
 use limiter_tests::played::{Lost, Played};
@@ -39,6 +40,10 @@ fn killed_twenty_times_on_postgres() {
 
 fn crash(control: &mut Control, kills: usize) {
     let token = std::fs::read_to_string(control.node("edge", "inst*")).expect("token");
+    let shares = NodeChange { shared_address: Some(Some("203.0.113.1".to_owned())), ..NodeChange::default() };
+    control.must(async |client| client.update_node("edge", &shares).await);
+    let pool = AddressRanges { ranges: vec!["198.18.0.0/18".to_owned()], ..AddressRanges::default() };
+    control.must(async |client| client.import_addresses(&pool).await);
     let stop = Arc::new(AtomicBool::new(false));
     let customers: Vec<JoinHandle<Customer>> = (0..CUSTOMERS)
         .map(|number| {

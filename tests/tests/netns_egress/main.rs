@@ -4,13 +4,14 @@ mod bad;
 mod repair;
 mod switch;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use limiter_tests::agent::Agent;
 use limiter_tests::mirror::{Mirror, who_am_i};
 use limiter_tests::netns::Namespace;
-use limiter_tests::topology::{HOST_V4, HOST_V6, Topology, host_address};
+use limiter_tests::topology::{Topology, host_address};
 use limiter_tests::trace::Trace;
 
 const PORT: u16 = 9000;
@@ -99,13 +100,12 @@ fn bypass_takes_no_address_away() {
     assert_eq!(seems(&topology, 0, 0), Some(IpAddr::V4(GOLD)));
 }
 
-/// Sends from the host to `to` and says whether it arrives at a socket that listens there, inside `at`.
-fn arrives(topology: &Topology, at: &Namespace, listen: SocketAddr, to: SocketAddr) -> bool {
+/// Sends from an address of the host to `to` and says whether it arrives at a socket that listens there, inside `at`.
+fn arrives(topology: &Topology, from: IpAddr, at: &Namespace, listen: SocketAddr, to: SocketAddr) -> bool {
     let socket = at.enter(|| UdpSocket::bind(listen).expect("a listener"));
     socket.set_read_timeout(Some(Duration::from_millis(300))).expect("timeout");
     topology.host.enter(|| {
-        let local: SocketAddr = if to.is_ipv4() { (HOST_V4, 0).into() } else { (HOST_V6, 0).into() };
-        let sender = UdpSocket::bind(local).expect("socket");
+        let sender = UdpSocket::bind((from, 0)).expect("socket");
         for _ in 0..3 {
             let _ = sender.send_to(b"unsolicited", to);
         }
@@ -125,30 +125,25 @@ fn what_nobody_asked_for_reaches_neither_node_nor_network() {
     let any = SocketAddr::from(([0, 0, 0, 0], 7777));
     let own = SocketAddr::from(([198, 51, 100, 1], 7777));
     let _agent = Agent::start(node, &state);
-    assert!(arrives(&topology, node, any, own), "the node's own address answers as before");
-    assert!(!arrives(&topology, node, any, (GOLD, 7777).into()), "a listener of the node is not reached");
-    let ping = |address: &str| {
-        let mut command = std::process::Command::new("ping");
-        command.args(["-c", "1", "-W", "1", address]);
-        topology.host.enter(move || command.output()).is_ok_and(|output| output.status.success())
+    let reaches_node = |to| arrives(&topology, host_address(false), node, any, to);
+    assert!(reaches_node(own), "the node's own address answers as before");
+    assert!(!reaches_node((GOLD, 7777).into()), "a listener of the node is not reached");
+    let connect = |address: Ipv4Addr| {
+        let to = SocketAddr::from((address, 7778));
+        let connected = topology.host.enter(|| TcpStream::connect_timeout(&to, Duration::from_millis(500)));
+        connected.expect_err("nobody listens").kind()
     };
-    // Where there is no ping, nothing is shown by it; the listener above is the test.
-    assert!(!ping(&GOLD.to_string()));
+    assert_eq!(connect(Ipv4Addr::new(198, 51, 100, 1)), ErrorKind::ConnectionRefused, "the node says so");
+    assert_eq!(connect(GOLD), ErrorKind::TimedOut, "nothing of the node answers");
 
     let v6 = |network: usize| SocketAddr::from((topology.instance(network, 0).v6, 7777));
-    let reaches = |network: usize| {
-        arrives(&topology, &topology.instance(network, 0).namespace, v6(network), v6(network))
+    let reaches = |from: IpAddr, network: usize| {
+        arrives(&topology, from, &topology.instance(network, 0).namespace, v6(network), v6(network))
     };
-    assert!(reaches(1), "a routed network is reached over IPv6");
-    assert!(!reaches(0), "one with an egress address is not");
+    assert!(reaches(host_address(true), 1), "a routed network is reached over IPv6");
+    assert!(!reaches(host_address(true), 0), "one with an egress address is not");
     topology.host.ip("addr add 2001:db8:99::5/64 dev eth0 nodad");
-    topology.host.ip(&format!("-6 route replace {} via 2001:db8:100::1 src 2001:db8:99::5", v6(0).ip()));
-    node.ip("-6 route add 2001:db8:99::/64 dev uplink");
-    let local = topology.host.enter(|| {
-        let sender = UdpSocket::bind("[2001:db8:99::5]:0").expect("socket");
-        sender.send_to(b"local", v6(0)).is_ok()
-    });
-    assert!(local);
+    assert!(reaches("2001:db8:99::5".parse().expect("an address"), 0), "but from a local prefix");
     // Answers come back over IPv6 to who asked.
     let _v6 = Mirror::start(&topology.host, to(true));
     assert!(who_am_i(&topology.instance(0, 0).namespace, to(true)).is_some());

@@ -104,7 +104,7 @@ pub(in crate::command) async fn egress(
     desired: &Desired,
 ) -> anyhow::Result<Option<ObservedEgress>> {
     let undo = Undo::open(&place.state_dir)?;
-    let egress = observe::egress(desired, &mut Gate::open()?, &undo).await?;
+    let egress = observe::egress(desired, &mut Gate::open(), &undo).await?;
     Ok(egress.map(|egress| ObservedEgress { are_connections_doubted: false, ..egress }))
 }
 

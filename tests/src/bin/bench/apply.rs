@@ -135,7 +135,7 @@ async fn steps(instances: u32, folder: &Path, pins: &Path) -> anyhow::Result<Ste
         maps,
         programs,
         netlink: Netlink::open()?,
-        gate: Gate::open()?,
+        gate: Gate::open(),
         undo: Undo::open(folder)?,
         actions: 0,
     };

@@ -11,6 +11,7 @@ mod path;
 mod report;
 mod rivals;
 mod rounds;
+mod translate;
 
 use std::path::PathBuf;
 

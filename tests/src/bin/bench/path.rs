@@ -73,12 +73,7 @@ impl Path {
 
     /// Packets that arrived.
     pub(crate) fn arrived(&self) -> anyhow::Result<u64> {
-        let text = self.sink.enter(|| fs::read_to_string("/proc/thread-self/net/dev"))?;
-        let devices = text.lines().filter_map(|line| line.split_once(':'));
-        let packets = devices.filter(|(name, _)| name.trim() != "lo").map(|(_, fields)| {
-            fields.split_whitespace().nth(1).context("a count")?.parse::<u64>().map_err(Error::new)
-        });
-        packets.sum()
+        arrived(&self.sink)
     }
 }
 
@@ -96,6 +91,16 @@ impl Sender {
         self.sent += u64::from(packets);
         Ok(start.elapsed().as_nanos() as f64 / f64::from(packets))
     }
+}
+
+/// Packets that arrived at the devices of a namespace.
+pub(crate) fn arrived(at: &Namespace) -> anyhow::Result<u64> {
+    let text = at.enter(|| fs::read_to_string("/proc/thread-self/net/dev"))?;
+    let devices = text.lines().filter_map(|line| line.split_once(':'));
+    let packets = devices.filter(|(name, _)| name.trim() != "lo").map(|(_, fields)| {
+        fields.split_whitespace().nth(1).context("a count")?.parse::<u64>().map_err(Error::new)
+    });
+    packets.sum()
 }
 
 /// Address of a destination.

@@ -1,6 +1,8 @@
-//! The control plane with as much as a deployment has: memory, start, states, changes, a thousand agents.
+//! The control plane with as much as a deployment has: memory, start, states, changes, a node that fails, a
+//! thousand agents.
 
 mod agents;
+mod failover;
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -62,6 +64,7 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<Report> {
     runtime.block_on(states(&control, &world, &mut lines))?;
     runtime.block_on(resizes(&control, &client, &world, &size, &mut lines))?;
     runtime.block_on(rules(&client, &size, &mut lines))?;
+    runtime.block_on(failover::run(&client, &mut lines))?;
     memory(&control, "after all of it", None, &mut lines)?;
     drop(client);
     drop(control);
