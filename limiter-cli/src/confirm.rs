@@ -142,18 +142,13 @@ pub(crate) fn remove_addresses(changed: &AddressesChanged) -> String {
     )
 }
 
-/// What giving a node that shares `old` another address to share, or none, does.
-pub(crate) fn share(node: &Node, old: &str, new: Option<&str>) -> String {
-    let name = &node.name;
-    match new {
-        Some(new) => format!(
-            "Networks that leave through the address that node {name} shares leave through {new} instead of {old}, \
-             and connections that are open break."
-        ),
-        None => format!(
-            "Node {name} shares no address any more: networks that leave through {old} have no IPv4 Internet there."
-        ),
-    }
+/// What giving a node that shares `old` another address to share does.
+pub(crate) fn share(node: &Node, old: &str, new: &str) -> String {
+    format!(
+        "Networks that leave through the address that node {} shares leave through {new} instead of {old}, and \
+         connections that are open break.",
+        node.name
+    )
 }
 
 /// What draining a node does.
@@ -245,12 +240,11 @@ mod tests {
         );
         assert!(fence(&fixture::node()).contains("only when it passes no packet"));
         assert!(bypass(&fixture::node()).contains("unlimited and unmetered"));
-        let other = share(&fixture::node(), "203.0.113.10", Some("203.0.113.11"));
+        let other = share(&fixture::node(), "203.0.113.10", "203.0.113.11");
         assert!(
             other.contains("node n1 shares leave through 203.0.113.11 instead of 203.0.113.10"),
             "{other}"
         );
-        assert!(share(&fixture::node(), "203.0.113.10", None).contains("no IPv4 Internet there"));
         let drained = drain(&fixture::node());
         assert!(drained.starts_with("Node n1 is drained") && drained.ends_with("until `node undrain n1`."));
         assert!(delete_network(&fixture::network()).contains("3 instances"));

@@ -52,10 +52,7 @@ impl ClientError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
-            // Addresses come back after hours, if at all.
-            Self::Refused(problem) => {
-                problem.status == 503 && problem.retry && problem.code != "NoAddressAvailable"
-            }
+            Self::Refused(problem) => problem.status == 503 && problem.retry,
             Self::Unexpected { .. } | Self::Unusable(_) => false,
         }
     }

@@ -27,11 +27,11 @@ pub(super) async fn run(session: &Session, command: NodeCommand) -> Result<(), F
             let shared_address = egress.shared_address.map(Some).or(no_shared_address.then_some(None));
             let is_egress = shared_address.is_some() || egress.egress_addresses.is_some();
             something(name.is_some() || !uplinks.is_empty() || !interfaces.is_empty() || is_egress)?;
-            if let Some(new) = &shared_address {
+            // An address that networks need is not taken away.
+            if let Some(Some(new)) = &shared_address {
                 let node = client.node(&node).await?;
-                let old = node.shared_address.as_deref().filter(|old| new.as_deref() != Some(*old));
-                if let Some(old) = old {
-                    session.confirm.ask(&confirm::share(&node, old, new.as_deref()))?;
+                if let Some(old) = node.shared_address.as_deref().filter(|old| new != old) {
+                    session.confirm.ask(&confirm::share(&node, old, new))?;
                 }
             }
             let change = NodeChange {
