@@ -132,11 +132,11 @@ pub fn bind(
 /// egress address is inside of it, or where one of its nodes has another network, of `elsewhere`, with the
 /// same addresses and one of the two is translated: answers could not be told apart.
 pub(crate) fn fits(network: &Network, facts: &Facts<'_>) -> Result<(), Refusal> {
-    let Facts { nodes, elsewhere, addresses, .. } = *facts;
-    if let Some(address) = addresses.first() {
+    let Facts { nodes, elsewhere, egress_address, .. } = *facts;
+    if let Some((place, address)) = egress_address {
         let message =
             format!("{address} is an address that packets leave through; choose prefixes without it");
-        return Err(Refusal::new(Code::AddressConflict, message).at("prefixes"));
+        return Err(Refusal::new(Code::AddressConflict, message).at(format!("prefixes[{place}]")));
     }
     let is_translated = |network: &Network| network.egress != NetworkEgress::None;
     let without = carriers(network, nodes).find(|node| shares(network) && node.shared_address.is_none());
@@ -145,7 +145,7 @@ pub(crate) fn fits(network: &Network, facts: &Facts<'_>) -> Result<(), Refusal> 
             "node {} has no shared address for the network's packets; give it one, or make the network's egress none",
             node.name
         );
-        return Err(Refusal::new(Code::NodeNotReady, message).at("egress"));
+        return Err(Refusal::new(Code::NodeHasNoSharedAddress, message).at("egress"));
     }
     let met =
         |other: &&Network| other.zone != network.zone && (is_translated(network) || is_translated(other));

@@ -145,10 +145,11 @@ pub struct Facts<'a> {
     pub claims: &'a Claims<NetworkId>,
     /// The nodes of the region, where the network's prefixes, nodes or egress change.
     pub nodes: &'a [Node],
-    /// Networks of the region's other zones: all where this one is translated, else those that are.
+    /// Networks of the zones that one of its nodes serves beside its own: all where this one is translated, else
+    /// those that are.
     pub elsewhere: &'a [Network],
-    /// Addresses that packets leave through and that are inside its prefixes.
-    pub addresses: &'a [Ipv4Addr],
+    /// An address that packets leave through, with the place of the prefix that has it inside.
+    pub egress_address: Option<(usize, Ipv4Addr)>,
     /// At least the instances of the network, where its prefixes change.
     pub instances: &'a [Instance],
     /// Another network of the account has the name.
@@ -168,7 +169,7 @@ pub fn shared(basic_bps: Option<u64>, settings: &Settings) -> Result<NetworkKind
 /// Makes a network.
 ///
 /// Refused with `InvalidParameter`, `MissingParameter`, `TooManyIds`, `NodeNotFound`, `RegionMismatch`,
-/// `AddressConflict`, `NodeNotReady` and `NameDuplicate`.
+/// `AddressConflict`, `NodeHasNoSharedAddress` and `NameDuplicate`.
 pub fn create(
     id: NetworkId,
     account: AccountId,

@@ -150,10 +150,15 @@ impl Plan {
         self.operation = Some(Operation { kind, started_at: now });
     }
 
-    /// True while the plan has service to lose: it is there, and its end has not begun.
+    /// True while the plan has service to lose: it is in one of [`Status::LIVE`].
     pub fn is_live(&self) -> bool {
-        matches!(self.status, Status::Creating | Status::InUse | Status::NotAssociated | Status::Changing)
+        Status::LIVE.contains(&self.status)
     }
+}
+
+impl Status {
+    /// Statuses of plans that are there and whose end has not begun.
+    pub const LIVE: [Self; 4] = [Self::Creating, Self::InUse, Self::NotAssociated, Self::Changing];
 }
 
 macro_rules! written_as_named {

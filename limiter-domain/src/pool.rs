@@ -96,14 +96,9 @@ impl Address {
 }
 
 impl Range {
-    /// How many addresses.
-    pub fn len(&self) -> usize {
+    /// How many addresses; at least one.
+    pub fn count(&self) -> usize {
         (u32::from(self.last) - u32::from(self.first)) as usize + 1
-    }
-
-    /// Never: a range has its first address.
-    pub const fn is_empty(&self) -> bool {
-        false
     }
 
     /// Each, from the first.
@@ -151,7 +146,7 @@ pub fn read(texts: &[String]) -> Result<Vec<Range>, Refusal> {
         }
         ranges.push(range);
     }
-    let count: usize = ranges.iter().map(Range::len).sum();
+    let count: usize = ranges.iter().map(Range::count).sum();
     if count > IMPORT_MAX {
         let message = format!("these are {count} addresses; write at most {IMPORT_MAX} at a time");
         return Err(Refusal::new(Code::TooManyIds, message).at("ranges"));
@@ -161,9 +156,9 @@ pub fn read(texts: &[String]) -> Result<Vec<Range>, Refusal> {
 
 /// Whether `ranges` may become addresses of `region`.
 ///
-/// Refused with `NodeNotReady` where a node of the region has no shared address, which networks leave through
-/// while no plan serves them, with `AddressConflict` where something has one of them, and with
-/// `NoAddressAvailable` where the plans of the region are more.
+/// Refused with `NodeHasNoSharedAddress` where a node of the region has none, which networks leave through while
+/// no plan serves them, with `AddressConflict` where something has one of them, and with `TooFewAddresses`
+/// where the plans of the region are more.
 pub fn import(ranges: &[Range], region: &str, facts: Facts<'_>) -> Result<(), Refusal> {
     let conflict = |index, message| Err(Refusal::new(Code::AddressConflict, message).at(field(index)));
     let without = |node: &&Node| *node.region == *region && node.shared_address.is_none() && !node.fenced;
@@ -172,7 +167,7 @@ pub fn import(ranges: &[Range], region: &str, facts: Facts<'_>) -> Result<(), Re
             "node {} of region {region:?} has no shared address, which networks leave through without a plan; give it one first",
             node.name
         );
-        return Err(Refusal::new(Code::NodeNotReady, message));
+        return Err(Refusal::new(Code::NodeHasNoSharedAddress, message));
     }
     if let Some(address) = facts.known {
         let index = ranges.iter().position(|range| range.contains(address)).unwrap_or_default();
@@ -195,13 +190,13 @@ pub fn import(ranges: &[Range], region: &str, facts: Facts<'_>) -> Result<(), Re
             }
         }
     }
-    let count: usize = ranges.iter().map(Range::len).sum();
+    let count: usize = ranges.iter().map(Range::count).sum();
     if count < facts.plans_without {
         let message = format!(
             "region {region:?} has {} plans without an address, and these are {count} addresses; import at least as many at once",
             facts.plans_without
         );
-        return Err(Refusal::new(Code::NoAddressAvailable, message).at("ranges"));
+        return Err(Refusal::new(Code::TooFewAddresses, message).at("ranges"));
     }
     Ok(())
 }

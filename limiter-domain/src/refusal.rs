@@ -132,7 +132,9 @@ codes! {
     InstanceNotInNetwork = "InstanceNotInNetwork", Conflict, "The instance is in another network than the plan's.";
     IdempotentParameterMismatch = "IdempotentParameterMismatch", Conflict, "The token was used with other input.";
     VersionConflict = "VersionConflict", Conflict, "It was changed since it was read.";
-    AddressInUse = "AddressInUse", Conflict, "A plan or a node has the address.";
+    NodeHasNoSharedAddress = "NodeHasNoSharedAddress", Conflict, "Networks would leave through an address that is not there.";
+    AddressInUse = "AddressInUse", Conflict, "A plan has the address, or had it not long ago.";
+    TooFewAddresses = "TooFewAddresses", Conflict, "The region has more plans without an address.";
     NoAddressAvailable = "NoAddressAvailable", Supply, "No address of the region is free.";
     QuotaExceededPlan = "QuotaExceeded.Plan", Quota, "The account has as many plans as it may.";
     QuotaExceededRule = "QuotaExceeded.Rule", Quota, "The plan has as many rules as it may.";

@@ -150,7 +150,7 @@ fn network_of(index: u8, part: &Part) -> Option<Network> {
         claims: &claims,
         nodes: &[],
         elsewhere: &[],
-        addresses: &[],
+        egress_address: None,
         instances: &[],
         name_taken: false,
         external_id_taken: false,

@@ -98,10 +98,11 @@ impl App {
         }
         change.tx.put_addresses(&addresses).await?;
         change.event(EventKind::AddressesImported, None, &region, &shown(&ranges));
+        let mut plans = 0;
         for (plan, address) in without.into_iter().zip(&addresses) {
-            self.bind_first(&mut change, plan, address.address).await?;
+            plans += u64::from(self.bind_first(&mut change, plan, address.address).await?);
         }
-        change.finish(answer).await
+        change.finish(views::AddressesChanged { plans, ..answer }).await
     }
 
     /// Takes addresses that no plan has away from the region.
@@ -137,9 +138,12 @@ impl App {
         change.finish(answer).await
     }
 
-    /// Gives a plan of before the addresses its own.
-    async fn bind_first(&self, change: &mut Change, plan: Plan, address: Ipv4Addr) -> Result<(), AppError> {
+    /// Gives a plan of before the addresses its own; false where its end was due.
+    async fn bind_first(&self, change: &mut Change, plan: Plan, address: Ipv4Addr) -> Result<bool, AppError> {
         let plan = self.caught_up(change, plan).await?;
+        if !plan.is_live() {
+            return Ok(false);
+        }
         let network = match &plan.network {
             Some(id) => change.tx.network(id).await?,
             None => None,
@@ -148,31 +152,30 @@ impl App {
             Some(network) => super::egress::choose(change, network).await?,
             None => None,
         };
-        if !plan.is_live() {
-            return Ok(());
-        }
         let step = egress::bind(&plan, address, node, change.now, change.revision());
         let plan = self.take(change, step).await?;
-        Ok(change.tx.bind_address(address, &plan.id).await?)
+        change.tx.bind_address(address, &plan.id).await?;
+        Ok(true)
     }
 }
 
-/// All addresses of a region.
-pub(super) fn of_region(region: &str) -> AddressFilter {
-    AddressFilter { region: Some(region.into()), state: None }
-}
-
-/// The addresses that packets leave through, of plans and of `nodes`, that are inside `prefixes`; of each
-/// prefix one is enough.
-pub(super) async fn inside(tx: &Tx, prefixes: &[String], nodes: &[Node]) -> Result<Vec<Ipv4Addr>, AppError> {
-    let mut found = Vec::new();
-    for net in prefixes.iter().filter_map(|text| text.parse::<Ipv4Net>().ok()) {
+/// An address that packets leave through, of a plan or of one of `nodes`, with the place of the prefix that has it
+/// inside.
+pub(super) async fn inside(
+    tx: &Tx,
+    prefixes: &[String],
+    nodes: &[Node],
+) -> Result<Option<(usize, Ipv4Addr)>, AppError> {
+    for (place, text) in prefixes.iter().enumerate() {
+        let Ok(net) = text.parse::<Ipv4Net>() else { continue };
         let range = Range { first: net.network(), last: net.broadcast() };
         let pooled = tx.address_within(range).await?.map(|known| known.address);
         let shared = nodes.iter().flat_map(node::shared).find(|address| range.contains(*address));
-        found.extend(pooled.or(shared));
+        if let Some(address) = pooled.or(shared) {
+            return Ok(Some((place, address)));
+        }
     }
-    Ok(found)
+    Ok(None)
 }
 
 async fn first_known(tx: &Tx, ranges: &[Range]) -> Result<Option<Ipv4Addr>, AppError> {

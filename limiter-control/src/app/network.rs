@@ -1,6 +1,7 @@
 //! Networks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use limiter_api::params::{NetworkChange, NetworkQuery, NewNetwork};
 use limiter_api::views;
@@ -99,8 +100,8 @@ impl App {
         let facts = network::Facts {
             claims: &read::claims(tx.prefixes_of_zone(&new.region, Some(&new.zone)).await?),
             nodes: &nodes,
-            elsewhere: &elsewhere(tx, &new.region, &new.zone, new.egress).await?,
-            addresses: &address::inside(tx, &new.prefixes, &nodes).await?,
+            elsewhere: &elsewhere(tx, &nodes, (&new.region, &new.zone), new.egress).await?,
+            egress_address: address::inside(tx, &new.prefixes, &nodes).await?,
             instances: &[],
             name_taken: tx.network_by_name(&account, &new.name).await?.is_some(),
             external_id_taken: match new.external_id.as_deref() {
@@ -184,9 +185,10 @@ impl App {
         let moves = wanted.prefixes.is_some() || wanted.nodes.is_some() || wanted.egress.is_some();
         let (nodes, elsewhere) = if moves {
             let egress = wanted.egress.unwrap_or(before.egress);
-            let elsewhere = elsewhere(tx, &before.region, &before.zone, egress).await?;
             let named = wanted.nodes.as_ref().and_then(Option::as_deref);
-            (nodes_for(tx, &before.region, named).await?, elsewhere)
+            let nodes = nodes_for(tx, &before.region, named).await?;
+            let elsewhere = elsewhere(tx, &nodes, (&before.region, &before.zone), egress).await?;
+            (nodes, elsewhere)
         } else {
             (Vec::new(), Vec::new())
         };
@@ -194,7 +196,8 @@ impl App {
             claims: &claims,
             nodes: &nodes,
             elsewhere: &elsewhere,
-            addresses: &address::inside(tx, wanted.prefixes.as_deref().unwrap_or_default(), &nodes).await?,
+            egress_address: address::inside(tx, wanted.prefixes.as_deref().unwrap_or_default(), &nodes)
+                .await?,
             instances: &instances,
             name_taken: match &wanted.name {
                 Some(name) => tx.network_by_name(&before.account, name).await?.is_some(),
@@ -306,21 +309,33 @@ async fn nodes_for(tx: &Tx, region: &str, named: Option<&[NodeId]>) -> Result<Ve
     Ok(nodes)
 }
 
-/// Networks of other zones that one with this egress must not share addresses with.
+/// Networks that one of this region and zone must not share addresses with: those of the zones that one of its
+/// nodes serves as well, of which `egress` says whether all matter or those that are translated.
 async fn elsewhere(
     tx: &Tx,
-    region: &str,
-    zone: &str,
+    nodes: &[Node],
+    (region, zone): (&str, &str),
     egress: NetworkEgress,
 ) -> Result<Vec<Network>, AppError> {
-    let only_translated = egress == NetworkEgress::None;
-    Ok(tx.networks_of_other_zones(region, zone, only_translated).await?)
+    let zones = |node: &Node| node.interfaces.iter().map(|it| Arc::clone(&it.zone)).collect::<BTreeSet<_>>();
+    let served = nodes.iter().filter(|node| *node.region == *region).map(zones);
+    let met: BTreeSet<Arc<str>> = served.filter(|zones| zones.contains(zone)).flatten().collect();
+    let mut networks = Vec::new();
+    for other in met.into_iter().filter(|other| **other != *zone) {
+        let filter = NetworkFilter {
+            region: Some(region.into()),
+            zone: Some(other),
+            translated: egress == NetworkEgress::None,
+            ..NetworkFilter::default()
+        };
+        networks.extend(tx.all_networks(&filter).await?);
+    }
+    Ok(networks)
 }
 
 /// What the packets of a new network leave through, where nobody says it.
 async fn default_egress(tx: &Tx, region: &str) -> Result<NetworkEgress, AppError> {
-    let has_addresses = tx.count_addresses(&address::of_region(region)).await? > 0;
-    Ok(if has_addresses { NetworkEgress::Exclusive } else { NetworkEgress::None })
+    Ok(if tx.has_addresses(region).await? { NetworkEgress::Exclusive } else { NetworkEgress::None })
 }
 
 /// How the region is routed is the operator's knowledge.

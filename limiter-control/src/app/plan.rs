@@ -201,7 +201,7 @@ fn counted(account: &AccountId, region: &str) -> PlanFilter {
     PlanFilter {
         account: Some(account.clone()),
         region: Some(region.into()),
-        statuses: vec![Status::Creating, Status::InUse, Status::NotAssociated, Status::Changing],
+        statuses: Status::LIVE.to_vec(),
         ..PlanFilter::default()
     }
 }
@@ -230,6 +230,6 @@ async fn supply(change: &Change, region: &str) -> Result<order::Supply, AppError
     if let Some(free) = free.first() {
         return Ok(order::Supply::Free(free.address));
     }
-    let all = change.tx.count_addresses(&super::address::of_region(region)).await?;
-    Ok(if all > 0 { order::Supply::Empty } else { order::Supply::None })
+    let is_used_up = change.tx.has_addresses(region).await?;
+    Ok(if is_used_up { order::Supply::Empty } else { order::Supply::None })
 }

@@ -107,9 +107,9 @@ impl Tx {
         self.page(filter.query(), paging).await
     }
 
-    /// How many addresses there are.
-    pub async fn count_addresses(&self, filter: &AddressFilter) -> Result<u64, StoreError> {
-        self.count(filter.query()).await
+    /// True for a region that has addresses, in whatever state.
+    pub async fn has_addresses(&self, region: &str) -> Result<bool, StoreError> {
+        Ok(self.one(Entity::find().filter(Column::Region.eq(region)).limit(1)).await?.is_some())
     }
 
     /// The lowest addresses of a region that plans may get at `now`, at most `most`.

@@ -128,6 +128,8 @@ pub struct NetworkFilter {
     pub status: Option<NetworkStatus>,
     /// Only those that no plan holds.
     pub without_plan: bool,
+    /// Only those that leave through an address that is not their own.
+    pub translated: bool,
     /// Part of the name, in either case.
     pub name_contains: Option<String>,
 }
@@ -140,6 +142,9 @@ impl NetworkFilter {
             .apply_if(self.account.as_ref(), |query, id| query.filter(Column::AccountId.eq(id.as_str())))
             .apply_if(self.region.as_deref(), |query, region| query.filter(Column::Region.eq(region)))
             .apply_if(self.zone.as_deref(), |query, zone| query.filter(Column::Zone.eq(zone)))
+            .apply_if(self.translated.then_some(NetworkEgress::None), |query, none| {
+                query.filter(Column::Egress.ne(none.code()))
+            })
             .apply_if(self.status, |query, status| query.filter(Column::Status.eq(status.code())))
             .apply_if(self.name_contains.as_deref(), |query, part| {
                 query.filter(value::contains(Column::Name, part))
@@ -191,20 +196,6 @@ impl Tx {
     /// All networks that match, oldest first.
     pub async fn all_networks(&self, filter: &NetworkFilter) -> Result<Vec<Network>, StoreError> {
         self.all_by(filter.query(), [Column::CreatedUs, Column::Id]).await
-    }
-
-    /// The networks of a region's other zones than `zone`, or only those that are translated.
-    pub async fn networks_of_other_zones(
-        &self,
-        region: &str,
-        zone: &str,
-        only_translated: bool,
-    ) -> Result<Vec<Network>, StoreError> {
-        let query = Entity::find().filter(Column::Region.eq(region)).filter(Column::Zone.ne(zone));
-        let query = query.apply_if(only_translated.then_some(NetworkEgress::None), |query, none| {
-            query.filter(Column::Egress.ne(none.code()))
-        });
-        self.all_by(query, [Column::CreatedUs, Column::Id]).await
     }
 
     /// Regions with a network that is being deleted.

@@ -239,9 +239,8 @@ impl Tx {
 
     /// Plans of a region that are there and have no address, oldest first.
     pub async fn plans_without_address(&self, region: &str) -> Result<Vec<Plan>, StoreError> {
-        let live = [Status::Creating, Status::InUse, Status::NotAssociated, Status::Changing];
         let query = Entity::find().filter(Column::Region.eq(region)).filter(Column::Address.is_null());
-        let query = query.filter(Column::Status.is_in(live.map(Code::code)));
+        let query = query.filter(Column::Status.is_in(Status::LIVE.map(Code::code)));
         self.all_by(query, [Column::CreatedUs, Column::Id]).await
     }
 

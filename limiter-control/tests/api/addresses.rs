@@ -188,9 +188,9 @@ async fn how_a_network_leaves_is_the_operators_choice_and_needs_a_shared_address
     let token = json!({"name": "agent 2", "role": "agent", "node": "edge-2"});
     let second = world.post("/tokens", None, token).await.good().text("secret");
     assert_eq!(told(&world.applies(&second).await), "null deny", "rather nothing than its own address");
-    world.call("PATCH", &path, None, change("exclusive")).await.refused(409, "NodeNotReady");
+    world.call("PATCH", &path, None, change("exclusive")).await.refused(409, "NodeHasNoSharedAddress");
     let more = json!({"ranges": ["198.51.100.9"]});
-    world.post("/addresses/import", None, more).await.refused(409, "NodeNotReady");
+    world.post("/addresses/import", None, more).await.refused(409, "NodeHasNoSharedAddress");
     let pooled = Some(json!({"shared_address": "198.51.100.2"}));
     world.call("PATCH", "/nodes/edge-1", None, pooled).await.refused(409, "AddressConflict");
     let owned = Some(json!({"shared_address": "10.1.0.77"}));
@@ -209,7 +209,7 @@ async fn plans_from_before_the_addresses_get_one_each_or_nothing_is_imported() {
     let shared = Some(json!({"shared_address": "203.0.113.1"}));
     world.call("PATCH", "/nodes/edge-1", None, shared).await.good();
     let few = json!({"ranges": ["198.51.100.1"]});
-    world.post("/addresses/import", None, few).await.refused(503, "NoAddressAvailable");
+    world.post("/addresses/import", None, few).await.refused(409, "TooFewAddresses");
     assert_eq!(states(&world).await, []);
     let imported = import(&world, &["198.51.100.1-198.51.100.3"]).await;
     assert_eq!((&imported["addresses"], &imported["plans"]), (&json!(3), &json!(2)));

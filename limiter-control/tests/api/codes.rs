@@ -275,7 +275,9 @@ async fn rest(scene: &Scene) -> Vec<&'static str> {
         "AddressNotFound",
         "AddressInUse",
         "NoAddressAvailable",
+        "NodeHasNoSharedAddress",
         "NodeNotReady",
+        "TooFewAddresses",
         // Shown by `input`.
         "IdempotentParameterMismatch",
         "VersionConflict",

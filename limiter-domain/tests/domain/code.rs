@@ -282,7 +282,9 @@ fn no_code_is_left_out() {
     ];
     let of_networks = [
         Code::AddressInUse,
+        Code::NodeHasNoSharedAddress,
         Code::NodeNotReady,
+        Code::TooFewAddresses,
         Code::MissingParameter,
         Code::NodeNotFound,
         Code::NetworkInUse,

@@ -236,7 +236,7 @@ fn networks_with_the_same_addresses_are_not_translated_at_one_node() {
             claims: &claims,
             nodes,
             elsewhere: std::slice::from_ref(other),
-            addresses: &[],
+            egress_address: None,
             instances: &[],
             name_taken: false,
             external_id_taken: false,

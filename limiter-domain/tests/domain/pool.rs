@@ -18,10 +18,10 @@ fn prefixes_ranges_and_addresses() {
     let read = ranges(&["198.51.100.0/29", "198.51.100.9-198.51.100.10", "198.51.100.12"]).expect("ranges");
     let shown: Vec<String> = read.iter().map(ToString::to_string).collect();
     assert_eq!(shown, ["198.51.100.1-198.51.100.6", "198.51.100.9-198.51.100.10", "198.51.100.12"]);
-    assert_eq!(read.iter().map(Range::len).sum::<usize>(), 9);
+    assert_eq!(read.iter().map(Range::count).sum::<usize>(), 9);
     assert_eq!(read[1].addresses().last(), Some(Ipv4Addr::new(198, 51, 100, 10)));
     let points = ranges(&["198.51.100.0/31", "198.51.100.3/32"]).expect("no broadcast address in these");
-    assert_eq!(points.iter().map(Range::len).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(points.iter().map(Range::count).collect::<Vec<_>>(), [2, 1]);
 }
 
 #[test]
@@ -67,10 +67,10 @@ fn an_import_meets_nothing_that_is_there_and_is_enough() {
     let sharing = [Node { shared_address: Some(Ipv4Addr::new(198, 51, 100, 1)), ..node_of() }];
     assert_eq!(refused(Facts { nodes: &sharing, ..facts }), conflict("ranges[0]"));
     let bare = Facts { nodes: &[node_of()], ..facts };
-    assert_eq!(import(&new, "east", bare).expect_err("no shared address").code, Code::NodeNotReady);
+    assert_eq!(import(&new, "east", bare).expect_err("no shared address").code, Code::NodeHasNoSharedAddress);
     assert_eq!(import(&new, "west", bare), Ok(()), "another region's node");
     let few = refused(Facts { plans_without: 4, ..facts });
-    assert_eq!(few, (Code::NoAddressAvailable, "ranges".to_owned()));
+    assert_eq!(few, (Code::TooFewAddresses, "ranges".to_owned()));
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn facts<'a>(
         claims,
         nodes,
         elsewhere: &[],
-        addresses: &[],
+        egress_address: None,
         instances,
         name_taken: false,
         external_id_taken: false,

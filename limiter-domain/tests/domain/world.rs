@@ -224,7 +224,7 @@ impl World {
             claims: &claims,
             nodes: &self.nodes,
             elsewhere: &[],
-            addresses: &[],
+            egress_address: None,
             instances: &self.instances,
             name_taken: false,
             external_id_taken: false,

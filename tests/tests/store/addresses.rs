@@ -53,7 +53,8 @@ async fn the_lowest_free_address_is_next(place: &mut Place) {
         (AddressState::Bound, 49, 0),
     ] {
         let filter = AddressFilter { region: None, state: Some((state, at(now))) };
-        assert_eq!(tx.count_addresses(&filter).await.expect("count"), count, "{state:?} at {now}");
+        let page = tx.addresses(&filter, &Paging::default()).await.expect("list");
+        assert_eq!(page.items.len(), count, "{state:?} at {now}");
     }
     let page =
         tx.addresses(&AddressFilter::default(), &Paging { after: None, limit: 3 }).await.expect("list");
