@@ -1,5 +1,6 @@
 //! The wire contract of the control plane: what goes in ([`params`]), what comes out ([`views`]), errors
-//! ([`problem`]), what agents say ([`agent`]) and measure ([`usage`]), whole setups ([`setup`]).
+//! ([`problem`]), what agents say ([`agent`]) and measure ([`usage`]), what passed ([`series`]), whole setups
+//! ([`setup`]).
 //!
 //! Rates are bits per second, instants RFC 3339 in UTC, identifiers opaque texts. Unknown fields of a
 //! request are refused; a client must ignore unknown fields of an answer.
@@ -9,6 +10,7 @@ pub mod agent;
 pub mod client;
 pub mod params;
 pub mod problem;
+pub mod series;
 pub mod setup;
 pub mod usage;
 pub mod views;

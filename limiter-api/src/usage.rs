@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// Length of a bucket that agents send, in seconds; buckets begin at its multiples since the epoch.
 pub const BUCKET_S: i64 = 60;
@@ -90,6 +90,15 @@ pub struct Measured {
     /// Seconds in which the meter refused or held back packets, at most [`BUCKET_S`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub limited_s: u64,
+}
+
+/// Which record.
+#[derive(Clone, Debug, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RecordQuery {
+    /// Identity of the record.
+    pub record: String,
 }
 
 /// What became of a batch.

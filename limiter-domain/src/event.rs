@@ -66,6 +66,8 @@ kinds! {
     NodeFenced = "node.fenced",
     NodeUnfenced = "node.unfenced",
     NodeRefused = "node.refused",
+    UsageRefused = "usage.refused",
+    UsageMissing = "usage.missing",
     AddressesImported = "addresses.imported",
     AddressesRemoved = "addresses.removed",
     NetworkCreated = "network.created",

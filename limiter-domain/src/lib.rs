@@ -33,6 +33,8 @@ mod settings;
 mod step;
 pub mod term;
 mod text;
+pub mod usage;
+pub mod usage_source;
 
 pub use account::{Account, Role, Token, User};
 pub use duration::Duration;

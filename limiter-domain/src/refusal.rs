@@ -131,6 +131,8 @@ codes! {
     InstanceAlreadyInRule = "InstanceAlreadyInRule", Conflict, "The instance is bound to another rule.";
     InstanceNotInNetwork = "InstanceNotInNetwork", Conflict, "The instance is in another network than the plan's.";
     IdempotentParameterMismatch = "IdempotentParameterMismatch", Conflict, "The token was used with other input.";
+    UsageConflict = "UsageConflict", Conflict, "The batch was stored before with other content.";
+    UsageOutOfOrder = "UsageOutOfOrder", Conflict, "Earlier batches are to come first.";
     VersionConflict = "VersionConflict", Conflict, "It was changed since it was read.";
     NodeHasNoSharedAddress = "NodeHasNoSharedAddress", Conflict, "Networks would leave through an address that is not there.";
     AddressInUse = "AddressInUse", Conflict, "A plan has the address, or had it not long ago.";

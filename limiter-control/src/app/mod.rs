@@ -19,10 +19,12 @@ mod plan_end;
 mod plan_step;
 mod read;
 mod rule;
+mod series;
 mod setup;
 mod sign_in;
 mod status;
 mod token;
+mod usage;
 mod user;
 mod view;
 
@@ -56,6 +58,7 @@ pub struct App {
     /// Turns at working out states.
     turns: Arc<Semaphore>,
     settling: Arc<plan_step::Settling>,
+    told: Arc<usage::Told>,
 }
 
 /// Where the time comes from: the system, or a test.
@@ -85,6 +88,7 @@ impl App {
             news: Arc::default(),
             turns: Arc::new(Semaphore::new(agent::TURNS)),
             settling: Arc::default(),
+            told: Arc::default(),
         }
     }
 

@@ -120,7 +120,7 @@ impl App {
         change.tx.expire_idempotency(until).await?;
         change.tx.remove_ended_tokens(until).await?;
         change.commit().await?;
-        Ok(())
+        self.forget_usage().await
     }
 
     /// Completes what the nodes of `region` have all acknowledged. Acknowledgements that come while one is

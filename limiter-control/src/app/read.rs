@@ -79,11 +79,20 @@ pub(super) async fn instance(tx: &Tx, reach: &Reach, id: &str) -> Result<Instanc
 
 /// A plan that was not released.
 pub(super) async fn plan(tx: &Tx, reach: &Reach, id: &str) -> Result<Plan, AppError> {
+    let found = plan_or_released(tx, reach, id).await?;
+    if found.status == Status::Released {
+        return Err(missing(Code::PlanNotFound, "plan", id));
+    }
+    Ok(found)
+}
+
+/// A plan, also one that was released: it is kept for bills.
+pub(super) async fn plan_or_released(tx: &Tx, reach: &Reach, id: &str) -> Result<Plan, AppError> {
     let found = match id.parse() {
         Ok(id) => tx.plan(&id).await?,
         Err(_) => None,
     };
-    let found = found.filter(|plan| reach.has(&plan.account) && plan.status != Status::Released);
+    let found = found.filter(|plan| reach.has(&plan.account));
     found.ok_or_else(|| missing(Code::PlanNotFound, "plan", id))
 }
 

@@ -18,6 +18,7 @@ mod rules;
 mod sessions;
 mod setup;
 mod tokens;
+mod usage;
 mod users;
 
 use std::time::Duration;
@@ -29,6 +30,7 @@ use axum::middleware::from_fn;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::timeout::TimeoutLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -45,6 +47,12 @@ const BODY_MAX_BYTES: usize = 1 << 20;
 /// Largest body of a whole setup, in bytes.
 const SETUP_MAX_BYTES: usize = 64 << 20;
 
+/// Largest body of what an agent measured, in bytes, unpacked.
+const USAGE_MAX_BYTES: usize = 16 << 20;
+
+/// Most of those that are read at once, for the memory they take; others wait their turn.
+const USAGES_MAX: usize = 4;
+
 /// A call that takes longer is given up, before its client (30 s) gives up the answer; agents that wait for
 /// news may take longer.
 const PATIENCE: Duration = Duration::from_secs(25);
@@ -60,9 +68,12 @@ pub fn router(app: App) -> Router {
     let (routes, _) = routes().split_for_parts();
     let (waiting, _) = waiting().split_for_parts();
     let (setups, _) = setups().split_for_parts();
+    let (usages, _) = usages().split_for_parts();
     let patience = |time| TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, time);
     let setups = setups.layer(GlobalConcurrencyLimitLayer::new(SETUPS_MAX));
+    let usages = usages.layer(GlobalConcurrencyLimitLayer::new(USAGES_MAX));
     routes
+        .merge(usages)
         .layer(patience(PATIENCE))
         .merge(setups.layer(patience(SETUP_PATIENCE)))
         .merge(waiting)
@@ -77,7 +88,7 @@ pub fn router(app: App) -> Router {
 
 /// The description of every route, as `openapi/limiter.json` holds it.
 pub fn openapi() -> OpenApi {
-    let (_, mut document) = routes().merge(setups()).merge(waiting()).split_for_parts();
+    let (_, mut document) = routes().merge(setups()).merge(usages()).merge(waiting()).split_for_parts();
     description::complete(&mut document);
     document
 }
@@ -86,6 +97,13 @@ pub fn openapi() -> OpenApi {
 fn setups() -> OpenApiRouter<App> {
     let routes = OpenApiRouter::new().routes(routes!(setup::apply)).routes(routes!(setup::export));
     OpenApiRouter::new().nest("/v1", routes.layer(DefaultBodyLimit::max(SETUP_MAX_BYTES)))
+}
+
+/// Routes for what agents measured, which may come packed.
+fn usages() -> OpenApiRouter<App> {
+    let routes = OpenApiRouter::new().routes(routes!(usage::take));
+    let routes = routes.layer(DefaultBodyLimit::max(USAGE_MAX_BYTES)).layer(RequestDecompressionLayer::new());
+    OpenApiRouter::new().nest("/v1", routes)
 }
 
 /// Routes that may wait for news longer than others may take.
@@ -134,6 +152,11 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(rules::bindings))
         .routes(routes!(rules::delete))
         .routes(routes!(agent::ack))
+        .routes(routes!(usage::taken))
+        .routes(routes!(usage::of_plan))
+        .routes(routes!(usage::of_network))
+        .routes(routes!(usage::top))
+        .routes(routes!(usage::of_instance))
         .routes(routes!(events::openapi_document));
     OpenApiRouter::new().nest("/v1", v1)
 }

@@ -28,6 +28,8 @@ mod row;
 mod rule;
 mod token;
 mod tx;
+mod usage_hour;
+mod usage_source;
 mod user;
 mod value;
 
@@ -53,6 +55,7 @@ pub use plan::PlanFilter;
 pub use rule::RuleFilter;
 pub use token::TokenFilter;
 pub use tx::{Read, Tx, Write};
+pub use usage_hour::{InstanceHour, NetworkHour};
 
 use changes::Changes;
 use engine::{Connections, Location, not_begun};
@@ -139,7 +142,15 @@ impl Store {
         // As the first statement it waits for other writers before it sees anything, so that nothing read
         // later is stale, and no lock has to be upgraded.
         let revision = installation::next_revision(&transaction).await?;
-        Ok(Write::new(Tx::new(transaction, revision), self.inner.changes.sender()))
+        Ok(Write::new(Tx::new(transaction, revision), Some(self.inner.changes.sender())))
+    }
+
+    /// A transaction that is no change: it takes no revision, wakes nobody and has no events. Its first statement
+    /// must be one that writes, so that it takes its turn before it sees anything.
+    pub async fn write_unnumbered(&self) -> Result<Write, StoreError> {
+        let writer = &self.inner.connections.writer;
+        let transaction = writer.begin().await.map_err(|error| not_begun(writer, error))?;
+        Ok(Write::new(Tx::new(transaction, 0), None))
     }
 
     /// The newest committed revision this process knows of. Waiters wake at once for writes of this process,

@@ -5,15 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use limiter_domain::{Node, NodeId, NodeInterface, Revision};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QueryTrait,
-    TransactionTrait, UpdateMany,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait, UpdateMany};
 use serde::{Deserialize, Serialize};
 
 use super::Store;
 use super::code::Code;
-use super::engine::not_begun;
 use super::error::StoreError;
 use super::page::{Page, Paging};
 use super::row::{Aged, Row};
@@ -265,30 +261,22 @@ impl Write {
 }
 
 impl Store {
-    /// Notes which nodes asked, in one transaction of its own that is no change: it takes no revision and
-    /// wakes nobody. Nodes that are not there are passed over.
+    /// Notes which nodes asked, in one transaction of its own that is no change. Nodes that are not there are passed
+    /// over.
     pub async fn note_seen(&self, seen: &[Seen]) -> Result<(), StoreError> {
-        let transaction = self.begin_unnumbered().await?;
+        let tx = self.write_unnumbered().await?;
         for seen in seen {
-            seen.update().exec(&transaction).await?;
+            tx.note_seen(seen).await?;
         }
-        Ok(transaction.commit().await?)
+        tx.commit().await.map(drop)
     }
 
     /// Notes what a node answered, as [`Store::note_seen`]; false where there is none.
     pub async fn note_ack(&self, ack: &Ack) -> Result<bool, StoreError> {
-        let transaction = self.begin_unnumbered().await?;
-        let [answered, advanced] = ack.updates();
-        advanced.exec(&transaction).await?;
-        let found = answered.exec(&transaction).await?.rows_affected > 0;
-        transaction.commit().await?;
+        let tx = self.write_unnumbered().await?;
+        let found = tx.note_ack(ack).await?;
+        tx.commit().await?;
         Ok(found)
-    }
-
-    /// A transaction that is no change.
-    async fn begin_unnumbered(&self) -> Result<DatabaseTransaction, StoreError> {
-        let writer = &self.inner.connections.writer;
-        writer.begin().await.map_err(|error| not_begun(writer, error))
     }
 }
 

@@ -229,6 +229,12 @@ impl Tx {
         self.all_of(Entity::find(), Column::NetworkId, &ids).await
     }
 
+    /// Those of `ids` that are there, released ones too, in no order.
+    pub async fn plans_by_id(&self, ids: &[PlanId]) -> Result<Vec<Plan>, StoreError> {
+        let ids: Vec<_> = ids.iter().map(PlanId::as_str).collect();
+        self.all_of(Entity::find(), Column::Id, &ids).await
+    }
+
     /// Plans of a region whose address is at `node` or at none, while they hold a network.
     pub async fn plans_to_place(&self, region: &str, node: &NodeId) -> Result<Vec<Plan>, StoreError> {
         let here = Column::EgressNodeId.eq(node.as_str()).or(Column::EgressNodeId.is_null());

@@ -26,7 +26,8 @@ pub struct Read(Tx);
 pub struct Write {
     tx: Tx,
     events: AtomicI64,
-    changes: Arc<watch::Sender<Revision>>,
+    /// Who is woken; nobody where the transaction is no change.
+    changes: Option<Arc<watch::Sender<Revision>>>,
 }
 
 impl Tx {
@@ -75,7 +76,7 @@ impl Deref for Write {
 }
 
 impl Write {
-    pub(super) fn new(tx: Tx, changes: Arc<watch::Sender<Revision>>) -> Self {
+    pub(super) fn new(tx: Tx, changes: Option<Arc<watch::Sender<Revision>>>) -> Self {
         Self { tx, events: AtomicI64::new(0), changes }
     }
 
@@ -95,6 +96,10 @@ impl Write {
             let reason = "a transaction is to be dropped after a failed statement, not committed";
             return Err(StoreError::Broken(reason.to_owned()));
         }
+        let Some(changes) = changes else {
+            tx.transaction.commit().await?;
+            return Ok(tx.revision);
+        };
         if tx.transaction.get_database_backend() == DbBackend::Postgres {
             let values = [CHANNEL.into(), tx.revision.to_string().into()];
             let notify =

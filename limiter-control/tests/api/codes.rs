@@ -278,6 +278,9 @@ async fn rest(scene: &Scene) -> Vec<&'static str> {
         "NodeHasNoSharedAddress",
         "NodeNotReady",
         "TooFewAddresses",
+        // Shown by `usage`.
+        "UsageConflict",
+        "UsageOutOfOrder",
         // Shown by `input`.
         "IdempotentParameterMismatch",
         "VersionConflict",

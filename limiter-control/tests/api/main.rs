@@ -11,4 +11,5 @@ mod moves;
 mod rights;
 mod setup_changes;
 mod setups;
+mod usage;
 mod world;
