@@ -6,6 +6,7 @@ mod place;
 mod plan;
 mod rule;
 mod setup;
+mod usage;
 mod value;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ pub(crate) use place::{Import, InstanceCommand, NetworkCommand, NodeCommand, Nod
 pub(crate) use plan::{EndArgs, PlanCommand};
 pub(crate) use rule::RuleCommand;
 pub(crate) use setup::{ApplyArgs, EventCommand, FileArgs};
+pub(crate) use usage::{RangeArgs, SeriesArgs, UsageCommand};
 
 use crate::output::Format;
 
@@ -102,6 +104,9 @@ pub(crate) enum Command {
     /// Addresses: what plans have of their own, for networks to leave through
     #[command(subcommand, visible_alias = "addresses")]
     Address(AddressCommand),
+    /// What passed: bytes and rates over time
+    #[command(subcommand)]
+    Usage(UsageCommand),
     /// Tokens: access for machines
     #[command(subcommand, visible_alias = "tokens")]
     Token(TokenCommand),
@@ -194,6 +199,11 @@ mod tests {
             "limiter address list --state used",
             "limiter address show 198.51.100.0/28",
             "limiter address uses 198.51.100.7 --at noon",
+            "limiter usage",
+            "limiter usage plan office --last 6h --from 2h",
+            "limiter usage network office --period 5m",
+            "limiter usage instance office/web --csv -o json",
+            "limiter usage top office --limit 0",
             "limiter plan dissociate office --timeout fast",
             "limiter -o xml network list",
         ] {

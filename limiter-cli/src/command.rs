@@ -12,6 +12,7 @@ mod rule;
 mod setup;
 mod status;
 mod token;
+mod usage;
 mod user;
 
 use clap::CommandFactory as _;
@@ -81,6 +82,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Rule(command) => rule::run(&session()?, command).await,
         Command::Node(command) => node::run(&session()?, command).await,
         Command::Address(command) => address::run(&session()?, command).await,
+        Command::Usage(command) => usage::run(&session()?, command).await,
         Command::Token(command) => token::run(&session()?, command).await,
         Command::Event(command) => event::run(&session()?, command).await,
         Command::Account(command) => account::run(&session()?, command).await,

@@ -85,6 +85,15 @@ impl Lookup<'_> {
         only(named.collect(), "plan", text, |plan| &plan.id)
     }
 
+    /// The id of a plan as [`Lookup::plan`] finds it, or as it is written: plans that were released are not listed.
+    pub(crate) async fn plan_ever(self, text: &str) -> Result<String, Failure> {
+        match self.plan(text).await {
+            Ok(plan) => Ok(plan.id),
+            Err(Failure::NotFound(_)) if text.starts_with(PLAN_PREFIX) => Ok(text.to_owned()),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// A rule by id or as PLAN/NAME.
     pub(crate) async fn rule(self, text: &str) -> Result<Rule, Failure> {
         if let Some(rule) = found(self.client.rule(text).await)? {
@@ -123,6 +132,9 @@ impl Lookup<'_> {
         self.account.map(str::to_owned)
     }
 }
+
+/// What ids of plans begin with.
+const PLAN_PREFIX: &str = "np-";
 
 /// Most names that are asked for one list; with more the ids stay.
 const NAMES_MAX: usize = 20;

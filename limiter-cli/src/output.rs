@@ -2,6 +2,7 @@
 
 mod address;
 pub(crate) mod text;
+mod usage;
 mod view;
 
 use std::io::{self, IsTerminal as _, Write as _};

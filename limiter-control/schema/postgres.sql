@@ -162,6 +162,34 @@ CREATE TABLE public.tokens (
     expires_us bigint,
     revoked_us bigint
 );
+CREATE TABLE public.usage_instances (
+    hour_us bigint NOT NULL,
+    instance_id text NOT NULL COLLATE pg_catalog."C",
+    node_id text NOT NULL COLLATE pg_catalog."C",
+    network_id text NOT NULL COLLATE pg_catalog."C",
+    up_bytes bigint NOT NULL,
+    down_bytes bigint NOT NULL,
+    grain_s bigint NOT NULL,
+    buckets bytea NOT NULL
+);
+CREATE TABLE public.usage_networks (
+    hour_us bigint NOT NULL,
+    network_id text NOT NULL COLLATE pg_catalog."C",
+    plan_id text NOT NULL COLLATE pg_catalog."C",
+    node_id text NOT NULL COLLATE pg_catalog."C",
+    up_bytes bigint NOT NULL,
+    down_bytes bigint NOT NULL,
+    late boolean NOT NULL,
+    grain_s bigint NOT NULL,
+    buckets bytea NOT NULL
+);
+CREATE TABLE public.usage_sources (
+    node_id text NOT NULL COLLATE pg_catalog."C",
+    record text NOT NULL COLLATE pg_catalog."C",
+    through bigint NOT NULL,
+    digest bytea NOT NULL,
+    complete_until_us bigint NOT NULL
+);
 CREATE TABLE public.users (
     id text NOT NULL COLLATE pg_catalog."C",
     name text NOT NULL COLLATE pg_catalog."C",
@@ -198,6 +226,12 @@ ALTER TABLE ONLY public.seaql_migrations
     ADD CONSTRAINT seaql_migrations_pkey PRIMARY KEY (version);
 ALTER TABLE ONLY public.tokens
     ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.usage_instances
+    ADD CONSTRAINT usage_instances_pkey PRIMARY KEY (hour_us, instance_id, node_id);
+ALTER TABLE ONLY public.usage_networks
+    ADD CONSTRAINT usage_networks_pkey PRIMARY KEY (hour_us, network_id, plan_id, node_id);
+ALTER TABLE ONLY public.usage_sources
+    ADD CONSTRAINT usage_sources_pkey PRIMARY KEY (node_id, record);
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 CREATE UNIQUE INDEX accounts_name ON public.accounts USING btree (name);
@@ -242,6 +276,11 @@ CREATE INDEX tokens_account ON public.tokens USING btree (account_id);
 CREATE UNIQUE INDEX tokens_hash ON public.tokens USING btree (hash);
 CREATE INDEX tokens_node ON public.tokens USING btree (node_id);
 CREATE INDEX tokens_user ON public.tokens USING btree (user_id);
+CREATE INDEX usage_instances_grain ON public.usage_instances USING btree (grain_s, hour_us);
+CREATE INDEX usage_instances_of_network ON public.usage_instances USING btree (network_id, hour_us);
+CREATE INDEX usage_networks_grain ON public.usage_networks USING btree (grain_s, hour_us);
+CREATE INDEX usage_networks_of_network ON public.usage_networks USING btree (network_id, hour_us);
+CREATE INDEX usage_networks_of_plan ON public.usage_networks USING btree (plan_id, hour_us);
 CREATE INDEX users_account ON public.users USING btree (account_id);
 CREATE UNIQUE INDEX users_name ON public.users USING btree (name);
 ALTER TABLE ONLY public.addresses

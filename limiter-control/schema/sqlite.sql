@@ -204,6 +204,39 @@ CREATE INDEX "tokens_account" ON "tokens" ("account_id");
 CREATE UNIQUE INDEX "tokens_hash" ON "tokens" ("hash");
 CREATE INDEX "tokens_node" ON "tokens" ("node_id");
 CREATE INDEX "tokens_user" ON "tokens" ("user_id");
+CREATE TABLE "usage_instances" (
+    "hour_us" integer NOT NULL,
+    "instance_id" text NOT NULL,
+    "node_id" text NOT NULL,
+    "network_id" text NOT NULL,
+    "up_bytes" integer NOT NULL,
+    "down_bytes" integer NOT NULL,
+    "grain_s" integer NOT NULL,
+    "buckets" blob NOT NULL,
+    PRIMARY KEY ("hour_us", "instance_id", "node_id") );
+CREATE INDEX "usage_instances_grain" ON "usage_instances" ("grain_s", "hour_us");
+CREATE INDEX "usage_instances_of_network" ON "usage_instances" ("network_id", "hour_us");
+CREATE TABLE "usage_networks" (
+    "hour_us" integer NOT NULL,
+    "network_id" text NOT NULL,
+    "plan_id" text NOT NULL,
+    "node_id" text NOT NULL,
+    "up_bytes" integer NOT NULL,
+    "down_bytes" integer NOT NULL,
+    "late" boolean NOT NULL,
+    "grain_s" integer NOT NULL,
+    "buckets" blob NOT NULL,
+    PRIMARY KEY ("hour_us", "network_id", "plan_id", "node_id") );
+CREATE INDEX "usage_networks_grain" ON "usage_networks" ("grain_s", "hour_us");
+CREATE INDEX "usage_networks_of_network" ON "usage_networks" ("network_id", "hour_us");
+CREATE INDEX "usage_networks_of_plan" ON "usage_networks" ("plan_id", "hour_us");
+CREATE TABLE "usage_sources" (
+    "node_id" text NOT NULL,
+    "record" text NOT NULL,
+    "through" integer NOT NULL,
+    "digest" blob NOT NULL,
+    "complete_until_us" integer NOT NULL,
+    PRIMARY KEY ("node_id", "record") );
 CREATE TABLE "users" (
     "id" text NOT NULL PRIMARY KEY,
     "name" text NOT NULL,

@@ -14,6 +14,7 @@ use crate::params::{
     NewAccount, NewInstance, NewNetwork, NewNode, NewPlan, NewRule, NewToken, NewUser, NodeChange, Paging,
     PlanQuery, Renew, Resize, RuleChange, RuleQuery, SignIn, UserChange,
 };
+use crate::series::{TopInstances, TopQuery, UsageQuery, UsageSeries};
 use crate::setup::{Applied, Apply, Setup};
 use crate::views::{
     Account, Address, AddressUse, AddressesChanged, Event, Instance, Me, Network, Node, Outcome, Page, Plan,
@@ -261,6 +262,29 @@ impl Client {
     /// Deletes an instance.
     pub async fn delete_instance(&self, id: &str) -> Answer<()> {
         self.delete(&["instances", id]).await
+    }
+}
+
+/// What passed.
+impl Client {
+    /// Of a plan, over all networks that it served.
+    pub async fn plan_usage(&self, id: &str, query: &UsageQuery) -> Answer<UsageSeries> {
+        self.list(&["plans", id, "usage"], query).await
+    }
+
+    /// Of a network.
+    pub async fn network_usage(&self, id: &str, query: &UsageQuery) -> Answer<UsageSeries> {
+        self.list(&["networks", id, "usage"], query).await
+    }
+
+    /// Of an instance.
+    pub async fn instance_usage(&self, id: &str, query: &UsageQuery) -> Answer<UsageSeries> {
+        self.list(&["instances", id, "usage"], query).await
+    }
+
+    /// The busiest instances of a network.
+    pub async fn top_instances(&self, network: &str, query: &TopQuery) -> Answer<TopInstances> {
+        self.list(&["networks", network, "usage", "top"], query).await
     }
 }
 

@@ -17,6 +17,26 @@ pub(super) fn duration(text: &str) -> Result<SignedDuration, String> {
     parsed.ok_or_else(|| format!("`{text}` is no time to wait; write for example 60s or 2m"))
 }
 
+/// A time that is over, such as `6h` or `7d`.
+pub(super) fn last(text: &str) -> Result<SignedDuration, String> {
+    let now = Zoned::now();
+    let is_span =
+        text.strip_suffix(char::is_alphabetic).is_some_and(|it| it.bytes().all(|b| b.is_ascii_digit()));
+    let start = moment_at(text, &now, -1).ok().filter(|_| is_span);
+    let passed = start.map(|start| now.timestamp().duration_since(start)).filter(SignedDuration::is_positive);
+    passed.ok_or_else(|| format!("`{text}` is no time that is over; write for example 6h or 7d"))
+}
+
+/// Seconds of a point: `1m`, `15m` or `1h`.
+pub(super) fn period(text: &str) -> Result<u16, String> {
+    match text {
+        "1m" | "60s" => Ok(60),
+        "15m" | "900s" => Ok(900),
+        "1h" | "60m" | "3600s" => Ok(3600),
+        _ => Err(format!("`{text}` is no length of a point; write 1m, 15m or 1h")),
+    }
+}
+
 /// A prefix of a network.
 pub(super) fn prefix(text: &str) -> Result<String, String> {
     address::network_prefix(text).map(|net| net.to_string()).map_err(|error| format!("`{text}` {error}"))
@@ -165,6 +185,16 @@ mod tests {
         for text in ["", ",zone=a", "a,zone=", "a,mode=fast", "a,b", "a,foreign-sources=count"] {
             assert!(interface(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn times_that_are_over_and_lengths_of_points() {
+        assert_eq!(last("6h"), Ok(SignedDuration::from_hours(6)));
+        for text in ["0h", "6", "2026-03-31", "2026-03-31T12:00:00Z", "soon", ""] {
+            assert!(last(text).is_err(), "{text}");
+        }
+        assert_eq!([period("1m"), period("15m"), period("1h")], [Ok(60), Ok(900), Ok(3600)]);
+        assert!(period("5m").is_err());
     }
 
     #[test]

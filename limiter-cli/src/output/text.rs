@@ -21,6 +21,33 @@ pub(crate) fn some_rate(bps: Option<u64>) -> String {
     bps.map_or_else(|| NOTHING.to_owned(), rate)
 }
 
+/// A measured rate, to three digits: `20.1 Mbps`.
+pub(crate) fn about_rate(bps: u64) -> String {
+    about(bps, 1000, &["bps", "kbps", "Mbps", "Gbps", "Tbps"])
+}
+
+/// A number of bytes, to three digits: `1.50 GiB`.
+pub(crate) fn about_bytes(bytes: u64) -> String {
+    about(bytes, 1024, &["B", "KiB", "MiB", "GiB", "TiB", "PiB"])
+}
+
+fn about(value: u64, step: u64, units: &[&str]) -> String {
+    // Hundredths of the unit, rounded down; what would show as 1000 takes the next unit.
+    let (mut unit, mut size) = (0, 1_u128);
+    while unit + 1 < units.len() && u128::from(value) >= size * 1000 {
+        unit += 1;
+        size *= u128::from(step);
+    }
+    let name = units[unit];
+    let hundredths = u128::from(value) * 100 / size;
+    match (unit, hundredths) {
+        (0, _) => format!("{value} {name}"),
+        (_, 0..1_000) => format!("{}.{:02} {name}", hundredths / 100, hundredths % 100),
+        (_, 1_000..10_000) => format!("{}.{} {name}", hundredths / 100, hundredths / 10 % 10),
+        _ => format!("{} {name}", hundredths / 100),
+    }
+}
+
 /// A moment in the reader's zone: `2026-03-31 14:05:09 CEST`.
 pub(crate) fn moment(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
@@ -96,6 +123,23 @@ mod tests {
             assert_eq!(rate(bps), text);
         }
         assert_eq!(some_rate(None), "-");
+    }
+
+    #[test]
+    fn measured_numbers_have_three_digits() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "0.97 KiB"),
+            (1536, "1.50 KiB"),
+            (150_000_000, "143 MiB"),
+            (u64::MAX, "16383 PiB"),
+        ] {
+            assert_eq!(about_bytes(bytes), text);
+        }
+        for (bps, text) in [(999, "999 bps"), (20_149_999, "20.1 Mbps"), (1_000_000_000, "1.00 Gbps")] {
+            assert_eq!(about_rate(bps), text);
+        }
     }
 
     #[test]

@@ -8,3 +8,4 @@ mod run;
 mod server;
 mod setup;
 mod terminal;
+mod usage;

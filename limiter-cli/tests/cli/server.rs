@@ -1,6 +1,7 @@
 //! A control plane that knows a few routes and answers from memory.
 
 mod egress;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -240,6 +241,7 @@ fn router(world: World, with_token: bool) -> Router {
         .route("/apply", post(apply))
         .route("/export", get(export))
         .merge(egress::routes())
+        .merge(usage::routes())
         .with_state(world.clone())
         .layer(middleware::from_fn_with_state((world, with_token), guard));
     Router::new().nest("/v1", inner)

@@ -11,4 +11,5 @@ mod schema;
 mod things;
 mod transactions;
 mod uniqueness;
+mod usage;
 mod world;
