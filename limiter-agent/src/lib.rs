@@ -9,6 +9,7 @@ pub mod desired;
 pub mod egress;
 mod life;
 pub mod line;
+pub mod metering;
 pub mod metrics;
 pub mod netlink;
 pub mod place;

@@ -10,10 +10,11 @@ use sd_notify::NotifyState;
 
 use crate::clock;
 use crate::control::InForce;
-use crate::dataplane::{Maps, Programs};
+use crate::dataplane::{Maps, MeterArray, Programs};
 use crate::desired::{Desired, OriginSpec};
 use crate::egress::Gate;
 use crate::line;
+use crate::metering::{Metering, Subjects};
 use crate::metrics::Rounds;
 use crate::netlink::Netlink;
 use crate::place::Place;
@@ -32,6 +33,8 @@ pub(crate) struct Life {
     desired: Desired,
     /// For which instant `desired` was put in force.
     seen_at: Timestamp,
+    /// Whom bytes belong to.
+    subjects: Arc<Subjects>,
     /// What was done, for metrics.
     pub(crate) rounds: Arc<Rounds>,
 }
@@ -82,13 +85,16 @@ impl Life {
     /// Puts the state file in force, or what was last in force where the file is refused: a node that
     /// starts with a broken file must not run without limits. Then also what is refused. Nothing is refused
     /// where the control plane sent nothing yet.
-    pub(crate) async fn begin(place: &Place) -> Result<(Self, Option<Refused>), Refused> {
+    pub(crate) async fn begin(
+        place: &Place,
+        metering: Option<&Metering>,
+    ) -> Result<(Self, Option<Refused>), Refused> {
         if place.has_received_nothing() {
-            let (life, _) = Box::pin(Self::from(place, &place.applied())).await?;
+            let (life, _) = Box::pin(Self::from(place, &place.applied(), metering)).await?;
             let forgotten = state::forget_refusal(place).context("forgetting what was refused before");
             return Ok((life, forgotten.err().map(|error| Refused::new(None, error))));
         }
-        match Box::pin(Self::from(place, &place.state_file)).await {
+        match Box::pin(Self::from(place, &place.state_file, metering)).await {
             Ok((life, source)) => match source.note_applied(place) {
                 Ok(()) => Ok((life, None)),
                 Err(error) => {
@@ -96,19 +102,30 @@ impl Life {
                     Err(Refused::new(source.desired.origin.as_ref(), reason))
                 }
             },
-            Err(refused) => match Box::pin(Self::from(place, &place.applied())).await {
+            Err(refused) => match Box::pin(Self::from(place, &place.applied(), metering)).await {
                 Ok((life, _)) => Ok((life, Some(refused))),
                 Err(_) => Err(refused),
             },
         }
     }
 
-    async fn from(place: &Place, file: &Path) -> Result<(Self, Source), Refused> {
+    async fn from(
+        place: &Place,
+        file: &Path,
+        metering: Option<&Metering>,
+    ) -> Result<(Self, Source), Refused> {
         let source = Source::read(file)?;
         let failed = |reason| Refused::new(source.desired.origin.as_ref(), reason);
-        let node = open(place, &source).await.map_err(failed)?;
+        let node = open(place, &source, metering).await.map_err(failed)?;
         let (desired, seen_at) = (source.desired.clone(), clock::wall());
-        let mut life = Self { place: place.clone(), node, desired, seen_at, rounds: Arc::default() };
+        let mut life = Self {
+            place: place.clone(),
+            node,
+            desired,
+            seen_at,
+            subjects: Arc::default(),
+            rounds: Arc::default(),
+        };
         life.follow(None).await.map_err(|error| failed(source.explain(error).into()))?;
         life.rounds.note(true, true, life.node.actions);
         Ok((life, source))
@@ -185,7 +202,20 @@ impl Life {
     /// Puts in force what holds now of `read`, else of the state before.
     async fn follow(&mut self, read: Option<&Desired>) -> Result<(), ReconcileError> {
         let desired = state::in_force(&self.place, read.unwrap_or(&self.desired), self.seen_at);
-        reconcile(&mut self.node, &desired).await.map(drop)
+        let Some(metering) = self.node.metering.clone() else {
+            return reconcile(&mut self.node, &desired).await.map(drop);
+        };
+        let subjects = Arc::new(Subjects::of(&desired));
+        let is_new = *subjects != *self.subjects;
+        if is_new {
+            metering.know(&subjects);
+        }
+        reconcile(&mut self.node, &desired).await?;
+        if is_new {
+            metering.attribute(&subjects);
+            self.subjects = subjects;
+        }
+        Ok(())
     }
 
     /// What the control plane is to know.
@@ -210,12 +240,16 @@ impl Life {
     }
 }
 
-async fn open(place: &Place, source: &Source) -> anyhow::Result<Node> {
+async fn open(place: &Place, source: &Source, metering: Option<&Metering>) -> anyhow::Result<Node> {
     let mut netlink = Netlink::open()?;
     let room = growth::make_room(&place.pins, &source.desired, &mut netlink).await;
     room.map_err(|error| source.explain(error))?;
     let programs = Programs::load(&place.pins, &sizing::sizes(&source.desired))?;
     let maps = Maps::open(&place.pins)?.context("the maps just pinned are gone")?;
     let undo = Undo::open(&place.state_dir).context("reading the record for uninstall")?;
-    Ok(Node { maps, programs, netlink, gate: Gate::open(), undo, actions: 0 })
+    let new = maps.meters().begin_epoch(clock::chance() as u64);
+    if let Some(metering) = metering {
+        metering.read(MeterArray::open(&place.pins)?, new);
+    }
+    Ok(Node { maps, programs, netlink, gate: Gate::open(), undo, metering: metering.cloned(), actions: 0 })
 }

@@ -54,6 +54,21 @@ impl Place {
         self.state_dir.join("control.json")
     }
 
+    /// The record of what was measured.
+    pub fn usage(&self) -> PathBuf {
+        self.state_dir.join("usage.redb")
+    }
+
+    /// A record that was damaged, under the name that it is kept with.
+    pub fn damaged_usage(&self, number: usize) -> PathBuf {
+        self.state_dir.join(format!("usage.redb.damaged-{number}"))
+    }
+
+    /// How metering is.
+    pub fn metering(&self) -> PathBuf {
+        self.state_dir.join("metering.json")
+    }
+
     /// There where everything is to pass whatever the control plane says.
     pub fn bypass(&self) -> PathBuf {
         self.state_dir.join("bypass")

@@ -38,9 +38,9 @@ impl Owners {
         Self::of((0..meters.slots()).map(|slot| meters.owner(slot)))
     }
 
-    /// From the owners by slot.
+    /// From the owners by slot, of which the first is none: it names the maps.
     pub fn of(owners: impl Iterator<Item = Owner>) -> Self {
-        let taken = (0_u32..).zip(owners).filter(|(_, owner)| owner.entity != 0);
+        let taken = (0_u32..).zip(owners).skip(1).filter(|(_, owner)| owner.entity != 0);
         Self { slots: taken.map(|(slot, owner)| ((owner.entity, owner.kind), slot)).collect() }
     }
 
@@ -103,7 +103,7 @@ mod tests {
         let owner =
             |kind, name: &str, id: &str| Owner { entity: entity::hash(name, id), generation: 1, kind };
         let owners = [
-            Owner::default(),
+            Owner { entity: 77, generation: 0, kind: Owner::MAPS },
             owner(Owner::INSTANCE, "instance", "office/web"),
             Owner { generation: 3, ..Owner::default() },
             owner(Owner::NETWORK, "network", "office"),

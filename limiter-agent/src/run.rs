@@ -15,6 +15,7 @@ use crate::args::{MetricsAddress, RunArgs};
 use crate::control::{Link, LinkArgs, Record};
 use crate::dataplane::heap;
 use crate::life::{Life, Refused};
+use crate::metering::Metering;
 use crate::metrics::{self, Collector};
 use crate::netlink::Watch;
 use crate::place::Place;
@@ -29,6 +30,10 @@ const REREAD: Duration = Duration::from_secs(30);
 /// Why the agent ends when the thread of the link did.
 const LINK_ENDED: &str = "the link to the control plane broke off by a fault of the agent's, which is logged before; \
                           limits stay in force, start the agent again";
+
+/// Why the agent ends when the thread of metering did.
+const METERING_ENDED: &str = "metering broke off by a fault of the agent's, which is logged before; limits stay in \
+                              force, start the agent again";
 
 /// While no state is in force yet, it is tried again after this time.
 const RETRY: Duration = Duration::from_secs(10);
@@ -49,13 +54,13 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
     let mut ends = Ends::open()?;
     // From the start on, since a signal that nobody awaits ends the process.
     let mut hangup = signal(SignalKind::hangup())?;
-    let (place, link) = owner(place, &args.link)?;
+    let (place, metering, link) = owner(place, &args.link)?;
     // Watches are open before the first reading, so no change is missed.
     let file_watch = StateWatch::open(&place.state_file)?;
     let mut node_watch = Watch::open()?;
     let begun = match &link {
-        None => Life::begin(&place).await.map(Some).map_err(|refused| refused.reason)?,
-        Some(link) => begin_controlled(&place, link, &file_watch, &mut ends).await?,
+        None => Life::begin(&place, None).await.map(Some).map_err(|refused| refused.reason)?,
+        Some(link) => begin_controlled(&place, link, metering.as_ref(), &file_watch, &mut ends).await?,
     };
     let Some((mut life, refused)) = begun else { return Ok(()) };
     privilege::drop_to(Stage::Life).context("giving up capabilities")?;
@@ -83,6 +88,7 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
             () = life.next_end() => {}
             changed = node_watch.changed() => changed?,
             () = ended(link.as_ref()) => anyhow::bail!(LINK_ENDED),
+            () = metering_ended(metering.as_ref()) => anyhow::bail!(METERING_ENDED),
             () = ends.asked() => break,
         }
         let refused = life.step(&file_watch).await;
@@ -91,20 +97,24 @@ pub async fn run(place: Place, args: &RunArgs) -> anyhow::Result<()> {
     }
     tracing::info!("stopping; limits stay in force");
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    if let Some(metering) = &metering {
+        metering.settle().await;
+    }
     Ok(())
 }
 
-/// Whose the state is from now on, with the link where it is the control plane's.
-fn owner(place: Place, args: &LinkArgs) -> anyhow::Result<(Place, Option<Link>)> {
+/// Whose the state is from now on, with metering and the link where it is the control plane's.
+fn owner(place: Place, args: &LinkArgs) -> anyhow::Result<(Place, Option<Metering>, Option<Link>)> {
     if let Some(endpoint) = &args.control {
         let place = place.controlled();
-        let link = Link::start(&place, args, endpoint)?;
-        return Ok((place, Some(link)));
+        let metering = Metering::start(&place).context("starting the thread of metering")?;
+        let link = Link::start(&place, args, endpoint, &metering)?;
+        return Ok((place, Some(metering), Some(link)));
     }
     if Record::give_back_to_file(&place).context("giving the node back to the state file")? {
         tracing::warn!("the bypass of this node ends: the state file says what passes from now on");
     }
-    Ok((place, None))
+    Ok((place, None, None))
 }
 
 /// Puts the first state of the control plane in force, or the one that is left from before, however long
@@ -112,12 +122,13 @@ fn owner(place: Place, args: &LinkArgs) -> anyhow::Result<(Place, Option<Link>)>
 async fn begin_controlled(
     place: &Place,
     link: &Link,
+    metering: Option<&Metering>,
     file_watch: &StateWatch,
     ends: &mut Ends,
 ) -> anyhow::Result<Option<(Life, Option<Refused>)>> {
     let mut said = None;
     loop {
-        let refused = match Life::begin(place).await {
+        let refused = match Life::begin(place, metering).await {
             Ok(begun) => {
                 if place.has_received_nothing() {
                     tracing::info!(
@@ -155,6 +166,7 @@ async fn begin_controlled(
             () = file_watch.changed() => {}
             () = tokio::time::sleep(RETRY) => {}
             () = link.ended() => anyhow::bail!(LINK_ENDED),
+            () = metering_ended(metering) => anyhow::bail!(METERING_ENDED),
             () = ends.asked() => return Ok(None),
         }
     }
@@ -190,6 +202,14 @@ fn tell(
 async fn ended(link: Option<&Link>) {
     match link {
         Some(link) => link.ended().await,
+        None => pending().await,
+    }
+}
+
+/// Waits until the thread of metering is gone; for ever where there is to be none.
+async fn metering_ended(metering: Option<&Metering>) {
+    match metering {
+        Some(metering) => metering.ended().await,
         None => pending().await,
     }
 }

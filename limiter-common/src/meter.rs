@@ -118,7 +118,7 @@ pub struct Owner {
     pub entity: u64,
     /// Counts the owners this slot has had, so that a reading names exactly one.
     pub generation: u32,
-    /// [`Owner::INSTANCE`] or [`Owner::NETWORK`].
+    /// [`Owner::INSTANCE`] or [`Owner::NETWORK`]; of slot 0 [`Owner::MAPS`].
     pub kind: u32,
 }
 
@@ -127,4 +127,6 @@ impl Owner {
     pub const INSTANCE: u32 = 1;
     /// The slot meters a network.
     pub const NETWORK: u32 = 2;
+    /// Slot 0, whose entity is the identity of the maps: counters of others go on from no reading of these.
+    pub const MAPS: u32 = 3;
 }

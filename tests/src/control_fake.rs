@@ -1,6 +1,7 @@
 //! A control plane of a test that speaks real HTTP to agents and nothing else: what it says, and what the
 //! agents said to it, is the test's.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -22,6 +24,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use crate::netns::Namespace;
+use crate::usage_desk::UsageDesk;
 
 /// The token that it takes.
 pub const TOKEN: &str = "agent-token-of-a-test";
@@ -58,6 +61,7 @@ struct Shared {
     witness: Mutex<Option<Witness>>,
     holds_acks: AtomicBool,
     fails_acks: Mutex<Option<String>>,
+    usage: Mutex<UsageDesk>,
 }
 
 impl<'a> FakeControl<'a> {
@@ -70,6 +74,7 @@ impl<'a> FakeControl<'a> {
             witness: Mutex::default(),
             holds_acks: AtomicBool::new(false),
             fails_acks: Mutex::default(),
+            usage: Mutex::default(),
         };
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let address = listen(node, any).local_addr().expect("an address");
@@ -140,6 +145,11 @@ impl<'a> FakeControl<'a> {
         *lock(&self.shared.fails_acks) = detail.map(str::to_owned);
     }
 
+    /// What agents measured.
+    pub fn usage(&self) -> MutexGuard<'_, UsageDesk> {
+        lock(&self.shared.usage)
+    }
+
     /// What agents said.
     pub fn said(&self) -> Vec<Said> {
         lock(&self.shared.said).clone()
@@ -208,7 +218,7 @@ fn serve(
         socket.set_nonblocking(true).expect("a socket");
         let socket = tokio::net::UnixListener::from_std(socket).expect("a socket");
         let routes = Router::new().route("/v1/agent/state", get(state)).route("/v1/agent/ack", post(ack));
-        let routes = routes.with_state(shared);
+        let routes = routes.route("/v1/agent/usage", get(usage_taken).post(usage)).with_state(shared);
         // Not graceful: with the runtime every connection goes.
         tokio::select! {
             ended = axum::serve(listener, routes.clone()) => ended.expect("served"),
@@ -266,6 +276,24 @@ async fn ack(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(ack): J
     } else {
         refusal(StatusCode::CONFLICT, "VersionConflict", "another")
     }
+}
+
+async fn usage(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    if !is_known(&headers) {
+        return refusal(StatusCode::UNAUTHORIZED, "Unauthenticated", "the token is not known");
+    }
+    match lock(&shared.usage).take(&headers, &body) {
+        Ok(taken) => Json(taken).into_response(),
+        Err((status, code)) => refusal(status, &code, "not taken"),
+    }
+}
+
+async fn usage_taken(
+    State(shared): State<Arc<Shared>>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
+    let record = query.get("record").map_or("", String::as_str);
+    Json(lock(&shared.usage).through(record)).into_response()
 }
 
 fn refusal(status: StatusCode, code: &str, detail: &str) -> Response {

@@ -24,4 +24,5 @@ pub mod tcp;
 pub mod topology;
 pub mod trace;
 pub mod udp;
+pub mod usage_desk;
 pub mod wire;

@@ -1,5 +1,5 @@
 //! The link to the control plane: it fetches the node's state into the file that the agent follows, and
-//! says what is in force. The agent's loop knows nothing of it but that file and [`Link::tell`].
+//! says what is in force and what was measured. The agent's loop knows nothing of it but that file and [`Link::tell`].
 
 mod ack;
 mod backoff;
@@ -8,6 +8,7 @@ mod fetch;
 mod received;
 pub mod record;
 mod transport;
+mod usage;
 
 use std::fs;
 use std::io;
@@ -27,6 +28,7 @@ pub use record::Record;
 use transport::Transport;
 
 use crate::desired::OriginSpec;
+use crate::metering::Metering;
 use crate::place::Place;
 use crate::privilege::{self, Stage};
 
@@ -58,7 +60,12 @@ pub struct Link {
 impl Link {
     /// Starts the link on a thread of its own, which may do nothing beyond any process: what it reads
     /// comes from the network.
-    pub fn start(place: &Place, args: &LinkArgs, endpoint: &Endpoint) -> Result<Self, LinkError> {
+    pub fn start(
+        place: &Place,
+        args: &LinkArgs,
+        endpoint: &Endpoint,
+        metering: &Metering,
+    ) -> Result<Self, LinkError> {
         let control = endpoint.to_string();
         let mut endpoint = endpoint.clone();
         if let Some(file) = &args.ca_file {
@@ -73,6 +80,7 @@ impl Link {
         let receiver = told.subscribe();
         let record = Arc::new(Noted::new(place.clone(), record));
         let fetcher = Fetcher::new(Arc::clone(&transport), place.clone(), Arc::clone(&record));
+        let metering = metering.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(LinkError::Start)?;
         on_thread(
@@ -83,7 +91,8 @@ impl Link {
                 runtime.block_on(async {
                     tokio::select! {
                         () = fetcher.run(&stale) => {}
-                        () = ack::acknowledge(&transport, &record, receiver, reconnects, &stale) => {}
+                        () = ack::acknowledge(&transport, &record, receiver, reconnects.clone(), &stale) => {}
+                        () = usage::send(&transport, metering, reconnects) => {}
                     }
                 });
             },

@@ -1,4 +1,4 @@
-//! The two calls of an agent, bounded in time and size.
+//! The calls of an agent, bounded in time and size.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,8 @@ use std::time::Duration;
 use limiter_api::Problem;
 use limiter_api::agent::{AGENT_VERSION, AgentAck, StateQuery};
 use limiter_api::client::{ClientError, Endpoint, bearer};
-use reqwest::header::AUTHORIZATION;
+use limiter_api::usage::UsageTaken;
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use tokio::time::timeout;
 
@@ -19,6 +20,8 @@ use crate::line;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a whole answer may take, from its first piece.
 const ANSWER: Duration = Duration::from_mins(5);
+/// How long a batch may take to be sent and stored.
+const HAND_OVER: Duration = Duration::from_mins(1);
 /// Longest answer that is no state, bytes.
 const PROBLEM_MAX_BYTES: usize = 64 << 10;
 /// Longest code and field of a problem that are taken, characters.
@@ -75,6 +78,31 @@ impl Transport {
                 }
                 error => Err(error),
             },
+        }
+    }
+
+    /// Hands over a batch, JSON which is compressed where it `is_gzip`; gives what became of it.
+    pub(super) async fn hand_over(&self, body: Vec<u8>, is_gzip: bool) -> Result<UsageTaken, LinkError> {
+        let mut request = self.request(Method::POST, "usage")?.header(CONTENT_TYPE, "application/json");
+        if is_gzip {
+            request = request.header(CONTENT_ENCODING, "gzip");
+        }
+        self.taken(request.body(body)).await
+    }
+
+    /// Up to which batch the control plane has a record.
+    pub(super) async fn ask_taken(&self, record: &str) -> Result<UsageTaken, LinkError> {
+        self.taken(self.request(Method::GET, "usage")?.query(&[("record", record)])).await
+    }
+
+    async fn taken(&self, request: RequestBuilder) -> Result<UsageTaken, LinkError> {
+        let response = self.send(request, HAND_OVER).await?;
+        match response.status() {
+            StatusCode::OK => {
+                let body = self.body(response, PROBLEM_MAX_BYTES).await?;
+                serde_json::from_slice(&body).map_err(|error| self.unexpected(&error.to_string()))
+            }
+            _ => Err(self.refused(response).await?),
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Maps are allocated whole. Larger ones are filled with what those in use hold, programs that write
 //! them are exchanged for those attached, then they get the old ones' counts and their place. Until the
-//! first program is exchanged nothing depends on them; after it, killed at any moment, it goes on.
+//! first program is exchanged nothing depends on them; after it, killed at any moment, it goes on. Counts are taken
+//! over exactly, so the larger maps keep the identity of the smaller ones: their counters are the same, further on.
 
 use std::path::{Path, PathBuf};
 
@@ -72,6 +73,7 @@ impl Growth {
         meters::grace_period();
         self.new.meters().take_counts(self.old.meters());
         bpffs::exchange(&self.pins, &self.next)?;
+        self.new.meters().settle_counts();
         Maps::unpin(&self.next)
     }
 }

@@ -209,6 +209,13 @@ impl Maps {
     }
 }
 
+/// The meters pinned in `pins`, mapped by themselves.
+pub(super) fn meters(pins: &Path) -> Result<MeterArray, DataPlaneError> {
+    let pins = bpffs::layout(pins);
+    let (meters, owners) = (Pinned::open(&pins, "METERS")?, Pinned::open(&pins, "OWNERS")?);
+    MeterArray::map(meters.fd(), owners.fd(), owners.info.max_entries())
+}
+
 /// One pinned map, opened and checked.
 struct Pinned {
     name: &'static str,

@@ -1,20 +1,25 @@
 //! The meters and their owners, mapped into the agent: reading is a memory scan, a limit change a store.
 
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use limiter_common::cost::TICKS_PER_NS;
 use limiter_common::gcra;
 use limiter_common::meter::{Control, Direction, Meter, Owner, index};
 
-use super::DataPlaneError;
 use super::mapping::{Mapping, Shared};
+use super::{DataPlaneError, maps};
 
 /// The `METERS` and `OWNERS` arrays of a node.
 pub struct MeterArray {
     meters: Mapping<MeterWords>,
     owners: Mapping<OwnerWords>,
 }
+
+/// Set in a count of larger maps in the step that adds to it what the smaller ones counted, so that it is added
+/// once, whenever the agent is killed. No count comes near it: 100 Gbps take 20 years.
+const TAKEN: u64 = 1 << 63;
 
 /// Limit of one direction of a slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -25,7 +30,18 @@ pub struct Limit {
     pub control: u64,
 }
 
+impl std::fmt::Debug for MeterArray {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "meters of {} slots", self.slots())
+    }
+}
+
 impl MeterArray {
+    /// The arrays pinned in `pins`, mapped once more.
+    pub fn open(pins: &Path) -> Result<Self, DataPlaneError> {
+        maps::meters(pins)
+    }
+
     /// Maps both arrays, which have room for `slots` slots.
     pub(super) fn map(
         meters: BorrowedFd<'_>,
@@ -52,11 +68,11 @@ impl MeterArray {
             next_free_ticks: read(&words.next_free_ticks),
             cost_per_byte: read(&words.cost_per_byte),
             control: read(&words.control),
-            passed_bytes: read(&words.passed_bytes),
-            passed_packets: read(&words.passed_packets),
-            refused_bytes: read(&words.refused_bytes),
-            refused_packets: read(&words.refused_packets),
-            marked_packets: read(&words.marked_packets),
+            passed_bytes: read(&words.passed_bytes) & !TAKEN,
+            passed_packets: read(&words.passed_packets) & !TAKEN,
+            refused_bytes: read(&words.refused_bytes) & !TAKEN,
+            refused_packets: read(&words.refused_packets) & !TAKEN,
+            marked_packets: read(&words.marked_packets) & !TAKEN,
         }
     }
 
@@ -117,18 +133,48 @@ impl MeterArray {
         }
     }
 
-    /// Takes the counts of `from`, which no program writes any more. A count is taken and then added,
-    /// so that beginning again after a kill doubles nothing; a kill between the two loses that one.
+    /// Takes the counts of `from`, which no program writes any more, while programs write these. Each is added in
+    /// the one step that says so, and stays where it was: begun again after a kill, nothing is lost or doubled.
     pub(super) fn take_counts(&self, from: &Self) {
         for slot in 0..from.slots() {
             for direction in Direction::ALL {
                 let place = index(slot, direction) as usize;
                 let counts = from.meters.get(place).counts().into_iter().zip(self.meters.get(place).counts());
                 for (old, new) in counts {
-                    new.fetch_add(old.swap(0, Ordering::AcqRel), Ordering::AcqRel);
+                    if new.load(Ordering::Acquire) & TAKEN == 0 {
+                        let counted = old.load(Ordering::Acquire) & !TAKEN;
+                        new.fetch_add(counted | TAKEN, Ordering::AcqRel);
+                    }
                 }
             }
         }
+    }
+
+    /// Takes the marks off that taken counts have, which readers do not see.
+    pub(super) fn settle_counts(&self) {
+        for slot in 0..self.slots() {
+            for direction in Direction::ALL {
+                for count in self.meters.get(index(slot, direction) as usize).counts() {
+                    count.fetch_and(!TAKEN, Ordering::AcqRel);
+                }
+            }
+        }
+    }
+
+    /// Identity of the maps; zero where nobody gave them one.
+    pub fn epoch(&self) -> u64 {
+        self.owner(0).entity
+    }
+
+    /// Gives the maps the identity `epoch` where they have none; true where they are new, with no owner yet.
+    pub fn begin_epoch(&self, epoch: u64) -> bool {
+        if self.epoch() != 0 {
+            return false;
+        }
+        let words = self.owners.get(0);
+        words.kind.store(Owner::MAPS, Ordering::Release);
+        words.entity.store(epoch.max(1), Ordering::Release);
+        (1..self.slots()).all(|slot| self.owner(slot).entity == 0)
     }
 
     /// The owner of a slot.

@@ -17,6 +17,7 @@ use crate::control::Record;
 use crate::dataplane::attach::Loaded;
 use crate::dataplane::{DataPlaneError, Maps, MeterArray};
 use crate::desired::{self, Desired};
+use crate::metering::Health;
 use crate::netlink::{Netlink, NetlinkError, Qdisc};
 use crate::place::Place;
 use crate::reading::Owners;
@@ -51,7 +52,8 @@ impl Collector {
         let maps = Maps::open(&self.place.pins)?.ok_or(ReadError::NoMaps)?;
         let observed = observe::devices(&self.programs, &mut Netlink::open()?).await?;
         let link = Record::read(&self.place);
-        let snapshot = Arc::new(memory.read(&state, &maps, &observed, link)?);
+        let health = Health::read(&self.place);
+        let snapshot = Arc::new(memory.read(&state, &maps, &observed, (link, health))?);
         memory.last = Some((Instant::now(), Arc::clone(&snapshot)));
         Ok(snapshot)
     }
@@ -130,7 +132,7 @@ impl Memory {
         state: &Desired,
         maps: &Maps,
         observed: &Observed,
-        link: Option<Record>,
+        (link, metering): (Option<Record>, Option<Health>),
     ) -> Result<Snapshot, ReadError> {
         let uplinks = interfaces::uplinks(state, observed).unwrap_or_default();
         let ours = interfaces::matched(state, observed).unwrap_or_default();
@@ -158,6 +160,7 @@ impl Memory {
         let owners = Owners::read(maps.meters());
         Ok(Snapshot {
             link,
+            metering,
             zones: zones.collect(),
             queued_packets: Side::ALL.map(|side| drops::queued(&fq, side)),
             dropped_packets: self.drops.packets,

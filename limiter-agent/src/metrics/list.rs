@@ -62,6 +62,31 @@ pub(super) const LINK_BROKEN: Metric = gauge(
     &[],
     "1 while the control plane cannot be asked or told, and the last state stays: an alarm. Only with a control plane.",
 );
+pub(super) const METERING_RECORDED: Metric = gauge(
+    "limiter_metering_recorded_timestamp_seconds",
+    &[],
+    "When the reading was taken that is recorded on the disk, in Unix time; every 10 s. Only with a control plane.",
+);
+pub(super) const METERING_BROKEN: Metric = gauge(
+    "limiter_metering_broken",
+    &["what"],
+    "1 while what is measured cannot be recorded (`record`) or is not taken by the control plane (`send`): an alarm. Only with a control plane.",
+);
+pub(super) const METERING_WAITING: Metric = gauge(
+    "limiter_metering_waiting_batches",
+    &[],
+    "Batches that wait to be sent. Only with a control plane.",
+);
+pub(super) const METERING_WAITING_BYTES: Metric = gauge(
+    "limiter_metering_waiting_bytes",
+    &[],
+    "Size of the batches that wait to be sent. Only with a control plane.",
+);
+pub(super) const METERING_OLDEST: Metric = gauge(
+    "limiter_metering_oldest_timestamp_seconds",
+    &[],
+    "Start of the oldest minute that waits to be sent, in Unix time; absent where none does.",
+);
 pub(super) const ROUNDS: Metric = counter(
     "limiter_reconcile_rounds_total",
     &["result"],
@@ -147,12 +172,17 @@ pub(super) const INSTANCE_REFUSED_PACKETS: Metric =
     counter("limiter_instance_refused_packets_total", INSTANCE, "Packets that the instance's limit refused.");
 
 /// All, in the order of the page.
-pub const ALL: [Metric; 27] = [
+pub const ALL: [Metric; 32] = [
     INFO,
     BYPASS,
     REFUSED,
     CONTACT,
     LINK_BROKEN,
+    METERING_RECORDED,
+    METERING_BROKEN,
+    METERING_WAITING,
+    METERING_WAITING_BYTES,
+    METERING_OLDEST,
     ROUNDS,
     ACTIONS,
     SLOTS,
@@ -197,6 +227,7 @@ The page has a bounded number of series: some for the node, some for each zone, 
 are on `/metrics?instances=NETWORK`, for one network at a time.
 
 Alarms worth having: `limiter_bypass > 0`, `limiter_state_refused > 0`, `limiter_control_link_broken > 0`,
+`limiter_metering_broken > 0`, `time() - limiter_metering_oldest_timestamp_seconds > 3600`,
 `limiter_interfaces{in_force=\"false\"} > 0`, `increase(limiter_fq_dropped_packets_total[5m]) > 0`,
 `limiter_slots_used / limiter_slots > 0.9`, and the page being away: limits hold without the agent, but nothing is changed
 or repaired.

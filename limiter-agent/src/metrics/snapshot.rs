@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use limiter_common::meter::{Direction, Meter};
 use limiter_common::verdict::{Reason, Tally};
 
@@ -10,8 +11,10 @@ use super::drops::Side;
 use super::list::{self, Metric};
 use super::page::Page;
 use super::rounds::Rounds;
+use crate::clock;
 use crate::control::Record;
 use crate::dataplane::attach;
+use crate::metering::Health;
 use crate::reading::rate_bps;
 
 /// Labels and meter of one direction.
@@ -21,6 +24,8 @@ pub(super) type Series<const N: usize> = ([Arc<str>; N], Meter);
 pub(super) struct Snapshot {
     /// How the link to the control plane is, where there is one.
     pub(super) link: Option<Record>,
+    /// How metering is, where anything is measured.
+    pub(super) metering: Option<Health>,
     pub(super) zones: Vec<ZoneView>,
     pub(super) queued_packets: [u64; 2],
     pub(super) dropped_packets: [u64; 2],
@@ -66,11 +71,28 @@ impl Snapshot {
         page.add(&list::CONTACT, contact.map(|seconds| ([], seconds)));
         let broken = link.map(|link| link.problem.is_some() || link.ack_problem.is_some());
         page.add(&list::LINK_BROKEN, broken.map(|broken| ([], u64::from(broken))));
+        self.metering(page);
         page.add(&list::ROUNDS, rounds.rounds().map(|(result, count)| ([result], count)));
         page.add(&list::ACTIONS, rounds.actions().map(|(cause, count)| ([cause], count)));
         page.add(&list::SLOTS, [([], self.slots)]);
         page.add(&list::SLOTS_USED, [([], self.slots_used)]);
         page.add(&list::UNKNOWN, [([], self.unknown)]);
+    }
+
+    fn metering(&self, page: &mut Page) {
+        let health = self.metering.as_ref();
+        let seconds = |at: Timestamp| u64::try_from(at.as_second()).ok();
+        let recorded = health.and_then(|health| seconds(health.durable?));
+        page.add(&list::METERING_RECORDED, recorded.map(|seconds| ([], seconds)));
+        let broken = health.into_iter().flat_map(|health| {
+            let record = health.problem_at(clock::wall()).is_some();
+            [("record", record), ("send", health.send_problem.is_some())]
+        });
+        page.add(&list::METERING_BROKEN, broken.map(|(what, broken)| ([what], u64::from(broken))));
+        page.add(&list::METERING_WAITING, health.map(|health| ([], health.waiting_batches)));
+        page.add(&list::METERING_WAITING_BYTES, health.map(|health| ([], health.waiting_bytes)));
+        let oldest = health.and_then(|health| seconds(health.oldest?));
+        page.add(&list::METERING_OLDEST, oldest.map(|seconds| ([], seconds)));
     }
 
     fn zones(&self, page: &mut Page) {

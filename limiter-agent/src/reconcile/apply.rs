@@ -30,14 +30,28 @@ pub(super) async fn apply(
     if actions.iter().any(|action| matches!(action, Action::Flush(_))) {
         node.gate.doubt_connections();
     }
-    for action in actions {
+    let claims_end = actions.iter().rposition(|action| matches!(action, Action::Claim { .. }));
+    for (place, action) in actions.iter().enumerate() {
         match one(node, action, monotonic_ns()).await {
             // The device went away since it was observed; its deletion wakes the next round.
             Err(error) if error.is_device_gone() => {}
             result => result?,
         }
+        // Before anything leads to new slots it is recorded whose they are, so that no byte of theirs is nobody's
+        // after a kill. Limits do not wait for a disk that is full.
+        if Some(place) == claims_end {
+            settle(node).await;
+        }
     }
     Ok(())
+}
+
+/// Has what the meters count now recorded; false where that is not durable.
+async fn settle(node: &Node) -> bool {
+    match &node.metering {
+        Some(metering) => metering.settle().await,
+        None => true,
+    }
 }
 
 /// Notes for uninstall, in one write, what the devices have before the actions change it.
@@ -93,8 +107,16 @@ async fn one(node: &mut Node, action: &Action, now_ns: u64) -> Result<(), Reconc
         Action::PutZone { number, zone, .. } => maps.put_zone(*number, **zone)?,
         Action::Release(slots) => {
             meters::grace_period();
+            // A slot that goes before its last reading is durable might have another owner after a kill.
+            if !settle(node).await {
+                tracing::warn!(
+                    slots = slots.len(),
+                    "slots are not freed before what they counted is recorded"
+                );
+                return Ok(());
+            }
             for slot in slots {
-                maps.meters().release(*slot);
+                node.maps.meters().release(*slot);
             }
         }
         Action::RemoveAddresses { ifindex, addresses, .. } => {

@@ -26,7 +26,9 @@ pub mod wanted;
 use crate::dataplane::{Maps, Programs};
 use crate::desired::Desired;
 use crate::egress::Gate;
+use crate::metering::Metering;
 use crate::netlink::Netlink;
+use action::Action;
 use error::ReconcileError;
 use plan::Plan;
 use undo::Undo;
@@ -43,6 +45,8 @@ pub struct Node {
     pub gate: Gate,
     /// What uninstall gives back.
     pub undo: Undo,
+    /// What records what the meters count; none where nobody is to know.
+    pub metering: Option<Metering>,
     /// Actions carried out so far.
     pub actions: u64,
 }
@@ -60,12 +64,15 @@ const LOGGED_MAX: usize = 20;
 /// shapes), so rounds go on until one finds nothing to do.
 pub async fn reconcile(node: &mut Node, desired: &Desired) -> Result<Plan, ReconcileError> {
     let mut round = 0;
+    let mut carried_out = Vec::new();
     loop {
         let mut observed = observe::observe(&node.maps, Some(&node.programs), &mut node.netlink).await?;
         observed.egress = observe::egress(desired, &mut node.gate, &node.undo).await?;
         let plan = plan::plan(desired, &observed)?;
         round += 1;
-        if plan.actions.is_empty() || round == ROUNDS_MAX {
+        // Slots that still have to wait for their last reading to be durable wait for the next signal or timer.
+        let waits = matches!(&*plan.actions, [Action::Release(_)]) && plan.actions == carried_out;
+        if plan.actions.is_empty() || waits || round == ROUNDS_MAX {
             return Ok(plan);
         }
         for action in plan.actions.iter().take(LOGGED_MAX) {
@@ -76,5 +83,6 @@ pub async fn reconcile(node: &mut Node, desired: &Desired) -> Result<Plan, Recon
         }
         apply::apply(node, &observed, &plan.actions).await?;
         node.actions += plan.actions.len() as u64;
+        carried_out = plan.actions;
     }
 }

@@ -12,13 +12,14 @@ use limiter_common::node::Node;
 use super::gather::{Readings, View};
 use super::model::{
     ControlStatus, DirectionStatus, EgressStatus, EntityStatus, FqStatus, InterfaceStatus, LimitedBy,
-    NetworkStatus, ReasonStatus, Status, UnknownOwner, UplinkStatus, ZoneStatus,
+    MeteringStatus, NetworkStatus, ReasonStatus, Status, UnknownOwner, UplinkStatus, ZoneStatus,
 };
 use crate::command::show;
 use crate::control::Record;
 use crate::dataplane::Limit;
 use crate::desired::{Desired, Instance, Limits, Network};
 use crate::egress::table::Table;
+use crate::metering::Health;
 use crate::netlink::{Link, Qdisc};
 use crate::reading::rate_bps;
 use crate::reconcile::interfaces::uplinks;
@@ -42,6 +43,7 @@ pub(super) fn status(view: &View, earlier: Option<&Readings>) -> Status {
         hooks: if view.has_tcx { "tcx" } else { "clsact" },
         problems,
         control: view.control.as_ref().map(|record| control(record, view)),
+        metering: view.metering.as_ref().map(|health| metering(health, view)),
         interval_ms: builder.interval.as_millis() as u64,
         zones: builder.zones(),
         interfaces: builder.interfaces(),
@@ -63,6 +65,19 @@ fn control(record: &Record, view: &View) -> ControlStatus {
         contact_age_ms: record.contact.map(age_ms),
         problem: record.problem.clone(),
         ack_problem: record.ack_problem.clone(),
+    }
+}
+
+fn metering(health: &Health, view: &View) -> MeteringStatus {
+    let age_ms = |at: Timestamp| view.at.duration_since(at).as_millis().try_into().unwrap_or(0);
+    MeteringStatus {
+        record: Some(health.record.clone()).filter(|record| !record.is_empty()),
+        recorded_age_ms: health.durable.map(age_ms),
+        waiting_batches: health.waiting_batches,
+        waiting_bytes: health.waiting_bytes,
+        oldest: health.oldest,
+        problem: if view.agent_running { health.problem_at(view.at) } else { None },
+        send_problem: health.send_problem.clone().filter(|_| view.agent_running),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::control::Record;
 use crate::dataplane::{Maps, attach};
 use crate::desired::{self, Desired};
 use crate::egress::Gate;
+use crate::metering::Health;
 use crate::netlink::Netlink;
 use crate::place::Place;
 use crate::reading::Owners;
@@ -32,6 +33,8 @@ pub(super) struct View {
     pub(super) problems: Vec<String>,
     /// How the link to the control plane is, where there is one.
     pub(super) control: Option<Record>,
+    /// How metering is, where anything is measured.
+    pub(super) metering: Option<Health>,
     /// Wall time of this reading.
     pub(super) at: Timestamp,
     /// The state last put in force.
@@ -69,6 +72,14 @@ impl View {
         if let Ok(what) = std::fs::read_to_string(place.refused()) {
             problems.push(what.trim().to_owned());
         }
+        let damaged = place.damaged_usage(1);
+        if damaged.exists() {
+            problems.push(format!(
+                "a record of what was measured was damaged, and what was not sent of it is lost to bills; it is kept \
+                 as {}: move it away when nobody needs it",
+                damaged.display()
+            ));
+        }
         let mut observed = observe(&maps, None, &mut Netlink::open()?).await?;
         match egress(place, &desired).await {
             Ok(egress) => observed.egress = egress,
@@ -85,6 +96,7 @@ impl View {
             has_tcx: attach::has_tcx(),
             problems,
             control: Record::read(place),
+            metering: Health::read(place),
             at: clock::wall(),
             desired,
             observed,

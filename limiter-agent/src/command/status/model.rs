@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::reconcile::bound::Shaping;
@@ -22,6 +23,8 @@ pub struct Status {
     pub problems: Vec<String>,
     /// Where the state comes from, where that is no state file.
     pub control: Option<ControlStatus>,
+    /// How metering is, where what is measured goes to a control plane.
+    pub metering: Option<MeteringStatus>,
     /// Time over which rates were measured, milliseconds.
     pub interval_ms: u64,
     /// What becomes of packets above a rate, by zone.
@@ -55,6 +58,25 @@ pub struct ControlStatus {
     pub problem: Option<String>,
     /// Why it does not know what is in force.
     pub ack_problem: Option<String>,
+}
+
+/// How metering is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MeteringStatus {
+    /// Identity of the record; none where there is none yet.
+    pub record: Option<String>,
+    /// Since the reading that is recorded, milliseconds; at most 10 s where all is well.
+    pub recorded_age_ms: Option<u64>,
+    /// Batches that wait to be sent.
+    pub waiting_batches: u64,
+    /// Their size, bytes.
+    pub waiting_bytes: u64,
+    /// Start of the oldest minute that waits.
+    pub oldest: Option<Timestamp>,
+    /// Why nothing is recorded.
+    pub problem: Option<String>,
+    /// Why nothing is sent.
+    pub send_problem: Option<String>,
 }
 
 /// A zone.

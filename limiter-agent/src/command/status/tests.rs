@@ -2,7 +2,7 @@
 
 use super::model::{
     ControlStatus, DirectionStatus, EgressStatus, EntityStatus, FqStatus, InterfaceStatus, LimitedBy,
-    ModeStatus, NetworkStatus, ReasonStatus, Status, UnknownOwner, UplinkStatus, ZoneStatus,
+    MeteringStatus, ModeStatus, NetworkStatus, ReasonStatus, Status, UnknownOwner, UplinkStatus, ZoneStatus,
 };
 use super::text::text;
 use crate::reconcile::bound::Shaping;
@@ -59,6 +59,15 @@ fn status() -> Status {
             contact_age_ms: Some(2_345),
             problem: None,
             ack_problem: None,
+        }),
+        metering: Some(MeteringStatus {
+            record: Some("8c1f".into()),
+            recorded_age_ms: Some(4_200),
+            waiting_batches: 2,
+            waiting_bytes: 1_340,
+            oldest: Some("2026-11-25T12:03:00Z".parse().expect("an instant")),
+            problem: None,
+            send_problem: None,
         }),
         interval_ms: 500,
         zones: vec![ZoneStatus {
@@ -197,4 +206,23 @@ fn a_control_plane_that_is_gone_is_shown() {
     }
     status.control = None;
     assert!(!text(&status, None, 0).contains("state from"));
+}
+
+#[test]
+fn metering_that_does_not_work_is_shown() {
+    let mut status = status();
+    let line = "metering: recorded 4 s ago, 2 batches wait (1.34kB), the oldest of 2026-11-25T12:03:00Z";
+    assert!(text(&status, None, 0).lines().any(|shown| shown == line), "{}", text(&status, None, 0));
+    let metering = status.metering.as_mut().expect("metering");
+    (metering.waiting_batches, metering.recorded_age_ms) = (0, None);
+    metering.problem = Some("no space left".into());
+    metering.send_problem = Some("https://control.example does not answer".into());
+    let screen = text(&status, None, 0);
+    for line in [
+        "metering: nothing recorded yet, all sent",
+        "! what is measured is not recorded: no space left",
+        "! what was measured is not sent: https://control.example does not answer",
+    ] {
+        assert!(screen.lines().any(|shown| shown == line), "{line} is not in: {screen}");
+    }
 }

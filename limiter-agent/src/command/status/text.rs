@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::model::{
-    ControlStatus, DirectionStatus, EgressStatus, EntityStatus, LimitedBy, ModeStatus, Status, UnknownOwner,
+    ControlStatus, DirectionStatus, EgressStatus, EntityStatus, LimitedBy, MeteringStatus, ModeStatus,
+    Status, UnknownOwner,
 };
 use crate::command::show;
 use crate::command::table::{Column, table};
@@ -60,6 +61,9 @@ fn head(status: &Status) -> String {
     );
     if let Some(control) = &status.control {
         text += &from_control(control);
+    }
+    if let Some(metering) = &status.metering {
+        text += &self::metering(metering);
     }
     for problem in &status.problems {
         _ = writeln!(text, "! {problem}");
@@ -120,6 +124,29 @@ fn from_control(control: &ControlStatus) -> String {
     }
     if let Some(problem) = &control.ack_problem {
         _ = writeln!(text, "! it does not know what is in force: {problem}");
+    }
+    text
+}
+
+fn metering(metering: &MeteringStatus) -> String {
+    let mut text = match metering.recorded_age_ms {
+        Some(age_ms) => format!("metering: recorded {} s ago", age_ms / 1000),
+        None => "metering: nothing recorded yet".to_owned(),
+    };
+    match (metering.waiting_batches, metering.oldest) {
+        (0, _) | (_, None) => text += ", all sent\n",
+        (batches, Some(oldest)) => {
+            let bytes = show::bytes(metering.waiting_bytes);
+            let batches =
+                if batches == 1 { "1 batch waits".into() } else { format!("{batches} batches wait") };
+            _ = writeln!(text, ", {batches} ({bytes}), the oldest of {oldest:.0}");
+        }
+    }
+    if let Some(problem) = &metering.problem {
+        _ = writeln!(text, "! what is measured is not recorded: {problem}");
+    }
+    if let Some(problem) = &metering.send_problem {
+        _ = writeln!(text, "! what was measured is not sent: {problem}");
     }
     text
 }

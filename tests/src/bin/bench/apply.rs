@@ -137,6 +137,7 @@ async fn steps(instances: u32, folder: &Path, pins: &Path) -> anyhow::Result<Ste
         netlink: Netlink::open()?,
         gate: Gate::open(),
         undo: Undo::open(folder)?,
+        metering: None,
         actions: 0,
     };
     let start = Instant::now();

@@ -128,7 +128,7 @@ async fn switch_times(
     let programs = Programs::load(pins, &sizing::sizes(&source.desired))?;
     let maps = Maps::open(pins)?.context("the maps just pinned")?;
     let (netlink, gate, undo) = (Netlink::open()?, Gate::open(), Undo::open(folder)?);
-    let mut node = Node { maps, programs, netlink, gate, undo, actions: 0 };
+    let mut node = Node { maps, programs, netlink, gate, undo, metering: None, actions: 0 };
     reconcile(&mut node, &source.desired).await?;
     let mut netfilter = Netfilter::open()?;
     let mut times = [0.0; 4];
@@ -187,7 +187,7 @@ async fn steps(networks: u32, folder: &Path, pins: &Path) -> anyhow::Result<[f64
     let programs = Programs::load(pins, &sizing::sizes(&source.desired))?;
     let maps = Maps::open(pins)?.context("the maps just pinned")?;
     let (netlink, gate, undo) = (Netlink::open()?, Gate::open(), Undo::open(folder)?);
-    let mut node = Node { maps, programs, netlink, gate, undo, actions: 0 };
+    let mut node = Node { maps, programs, netlink, gate, undo, metering: None, actions: 0 };
     let start = Instant::now();
     reconcile(&mut node, &source.desired).await?;
     let set_up = ms(start);
