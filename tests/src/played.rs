@@ -5,6 +5,7 @@ use std::time::Duration;
 use limiter_agent::desired::{NodeState, OriginSpec};
 use limiter_api::agent::{AgentAck, AgentContent, AgentState, StateQuery};
 use limiter_api::client::Endpoint;
+use limiter_api::usage::{UsageBatch, UsageTaken};
 use reqwest::{Client, StatusCode};
 
 /// Nothing takes longer than the longest wait for news and this.
@@ -70,6 +71,17 @@ impl Played {
                 Ok(true)
             }
             StatusCode::NO_CONTENT => Ok(false),
+            status => Err(Lost::Refused(status, response.text().await?)),
+        }
+    }
+
+    /// Says what it measured.
+    pub async fn report(&self, batch: &UsageBatch) -> Result<UsageTaken, Lost> {
+        let url = self.endpoint.url(&["agent", "usage"]).expect("an address");
+        let request = self.http.post(url).json(batch).bearer_auth(&self.token).timeout(TIMEOUT);
+        let response = request.send().await?;
+        match response.status() {
+            status if status.is_success() => Ok(response.json().await?),
             status => Err(Lost::Refused(status, response.text().await?)),
         }
     }
