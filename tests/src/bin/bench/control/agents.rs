@@ -108,8 +108,9 @@ async fn follow(
 ) -> anyhow::Result<()> {
     loop {
         let fetched = tokio::select! {
-            fetched = agent.fetch(60) => fetched,
+            biased;
             _ = stop.changed() => return Ok(()),
+            fetched = agent.fetch(60) => fetched,
         };
         match fetched {
             Ok(true) => {}
