@@ -21,7 +21,7 @@ pub(crate) use place::{Import, InstanceCommand, NetworkCommand, NodeCommand, Nod
 pub(crate) use plan::{EndArgs, PlanCommand};
 pub(crate) use rule::RuleCommand;
 pub(crate) use setup::{ApplyArgs, EventCommand, FileArgs};
-pub(crate) use usage::{RangeArgs, SeriesArgs, UsageCommand};
+pub(crate) use usage::{ExplainCommand, RangeArgs, SeriesArgs, UsageCommand};
 
 use crate::output::Format;
 
@@ -107,6 +107,9 @@ pub(crate) enum Command {
     /// What passed: bytes and rates over time
     #[command(subcommand)]
     Usage(UsageCommand),
+    /// What held traffic back, for how long, and how much was refused
+    #[command(subcommand)]
+    Explain(ExplainCommand),
     /// Tokens: access for machines
     #[command(subcommand, visible_alias = "tokens")]
     Token(TokenCommand),

@@ -3,6 +3,7 @@
 mod account;
 mod address;
 mod event;
+mod explain;
 mod instance;
 mod login;
 mod network;
@@ -83,6 +84,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Node(command) => node::run(&session()?, command).await,
         Command::Address(command) => address::run(&session()?, command).await,
         Command::Usage(command) => usage::run(&session()?, command).await,
+        Command::Explain(command) => explain::run(&session()?, command).await,
         Command::Token(command) => token::run(&session()?, command).await,
         Command::Event(command) => event::run(&session()?, command).await,
         Command::Account(command) => account::run(&session()?, command).await,

@@ -25,6 +25,32 @@ pub(crate) enum UsageCommand {
     },
 }
 
+/// What it is that was held back.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExplainCommand {
+    /// A plan, over all networks that it served
+    Plan {
+        /// The plan, by id or by its network
+        name: String,
+        #[command(flatten)]
+        range: RangeArgs,
+    },
+    /// A network
+    Network {
+        /// The network, by id or name
+        name: String,
+        #[command(flatten)]
+        range: RangeArgs,
+    },
+    /// An instance: by its rule, and by what all of its network may have
+    Instance {
+        /// The instance, by id or as NETWORK/NAME
+        name: String,
+        #[command(flatten)]
+        range: RangeArgs,
+    },
+}
+
 /// Which points of what.
 #[derive(Debug, Args)]
 pub(crate) struct SeriesArgs {

@@ -1,7 +1,7 @@
 //! What passed: as a table, for programs, and as a file.
 
 use crate::run::Person;
-use crate::server::{Server, TOKEN, network, plan};
+use crate::server::{Server, TOKEN, instance, network, plan, rule};
 
 fn person(server: &Server) -> Person {
     let mut world = server.world.lock();
@@ -66,4 +66,41 @@ fn the_busiest_instances_are_listed_deleted_ones_too() {
     assert!(lines[1].starts_with("web") && lines[1].contains("1.00 GiB"), "{shown}");
     assert!(lines[2].starts_with('-') && lines[2].ends_with("inst-2"), "{shown}");
     assert_eq!(person.run("usage top office-1 --limit 1 -q").code(0).out, "inst-1\n");
+}
+
+#[test]
+fn what_held_an_instance_back_is_said_from_the_narrowest_limit_on() {
+    let server = Server::tcp();
+    let person = person(&server);
+    let mut world = server.world.lock();
+    world.instances.push(instance(1));
+    world.rules.push(rule());
+    drop(world);
+    let told =
+        person.run("explain instance office-1/web-1 --from 2026-03-31T11:00:00Z --to 2026-03-31T12:02:00Z");
+    let told = told.code(0).out;
+    let lines: Vec<_> = told.lines().collect();
+    assert!(
+        lines[0].starts_with("instance web-1 of network office-1, 2026-03-31 11:00:00 UTC to "),
+        "{told}"
+    );
+    assert_eq!(
+        &lines[1..4],
+        [
+            "up: 7 B, 0 bps on average, at most 0 bps",
+            "  nothing held it back",
+            "down: 143 MiB, 20.0 Mbps on average, at most 20.1 Mbps"
+        ]
+    );
+    assert!(
+        lines[4].contains("its rule slow (3 Mbps now) held it back for 1 min and refused 2.92 KiB"),
+        "{told}"
+    );
+    assert!(
+        lines[5].contains("of network office-1, with all its instances together (20 Mbps now)"),
+        "{told}"
+    );
+    let json = person.run("explain plan office-1 -o json").code(0).json();
+    assert_eq!(json["limits"][0]["did"]["down"]["limited_s"], 60);
+    person.run("explain network nowhere").code(1);
 }
