@@ -50,9 +50,14 @@ impl Control {
 
     /// Starts one on the database at `url`.
     pub fn start_at(url: &str) -> Self {
-        let mut control = Self::stopped(TempDir::new().expect("a folder for the test"), url.to_owned());
+        let mut control = Self::stopped_at(url);
         control.launch();
         control
+    }
+
+    /// One that was not started yet, on the database at `url`.
+    pub fn stopped_at(url: &str) -> Self {
+        Self::stopped(TempDir::new().expect("a folder for the test"), url.to_owned())
     }
 
     fn stopped(folder: TempDir, database: String) -> Self {

@@ -86,3 +86,19 @@ fn control_delivers_every_change() {
         assert!(rows.iter().any(|row| row["what"] == what), "{what}");
     }
 }
+
+#[test]
+fn usage_stores_every_row_on_both_engines() {
+    let report = quick("usage");
+    let rows = rows(&report, "usage");
+    assert_eq!(
+        rows.iter().filter_map(|row| row["engine"].as_str()).collect::<Vec<_>>(),
+        ["SQLite", "PostgreSQL"]
+    );
+    for row in rows {
+        assert_eq!(row["rows"], 220, "{row}");
+        assert!(row["bytes_per_instance_and_day"].as_f64().is_some_and(|bytes| bytes > 0.0), "{row}");
+        assert_whole(row, "batch_ms", 0.0);
+        assert_whole(row, "graph_ms", 0.0);
+    }
+}

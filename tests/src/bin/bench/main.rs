@@ -12,6 +12,7 @@ mod report;
 mod rivals;
 mod rounds;
 mod translate;
+mod usage;
 
 use std::path::PathBuf;
 
@@ -45,6 +46,8 @@ enum Bench {
     Forward(Options),
     /// The control plane with 100,000 instances, and with 1,000 agents. Needs no root.
     Control(Options),
+    /// What nodes report of 10,000 instances, stored on SQLite and on PostgreSQL. Needs no root.
+    Usage(Options),
 }
 
 #[derive(Args)]
@@ -62,6 +65,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Apply(options) => (apply::run(options.quick)?, options),
         Bench::Control(options) => (control::run(options.quick)?, options),
         Bench::Egress(options) => (egress::run(options.quick)?, options),
+        Bench::Usage(options) => (usage::run(options.quick)?, options),
         Bench::Forward(options) => (forward::run(options.quick)?, options),
     };
     options.output.show(&report)
