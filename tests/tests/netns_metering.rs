@@ -80,7 +80,7 @@ fn follower<'a>(topology: &'a Topology, control: &FakeControl<'_>) -> Agent<'a> 
     agent
 }
 
-fn observer<'a>(topology: &'a Topology) -> Observer<'a> {
+fn observer(topology: &Topology) -> Observer<'_> {
     let instance = topology.instance(0, 0);
     Observer::start(&topology.host, "eth0", &instance.v4.to_string(), &instance.v6.to_string())
 }

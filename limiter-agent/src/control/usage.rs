@@ -114,9 +114,10 @@ impl Sender<'_> {
         if problem == self.said {
             return;
         }
-        match &problem {
-            Some(problem) => tracing::warn!("what was measured waits: {problem}"),
-            None => tracing::info!("the control plane takes what was measured again"),
+        if let Some(problem) = &problem {
+            tracing::warn!("what was measured waits: {problem}");
+        } else {
+            tracing::info!("the control plane takes what was measured again");
         }
         metering.note_sending(problem.clone());
         self.said = problem;

@@ -27,7 +27,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// The file system refuses.
-    pub fn io(file: &Path, error: io::Error) -> Self {
+    pub fn io(file: &Path, error: &io::Error) -> Self {
         Self::Io { file: file.to_owned(), error: error.to_string() }
     }
 
@@ -44,7 +44,7 @@ impl StoreError {
             Error::Io(error) if matches!(error.kind(), InvalidData | UnexpectedEof) => {
                 Self::damaged(file, error)
             }
-            Error::Io(error) => Self::io(file, error),
+            Error::Io(error) => Self::io(file, &error),
             error @ (Error::Corrupted(_)
             | Error::UpgradeRequired(_)
             | Error::RepairAborted

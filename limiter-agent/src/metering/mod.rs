@@ -18,6 +18,7 @@ pub mod recorder;
 mod recorder_tests;
 mod rows;
 mod saved;
+pub mod scan;
 pub mod split;
 pub mod store;
 #[cfg(test)]
@@ -106,7 +107,7 @@ impl Metering {
     pub async fn more(&mut self) {
         // A thread that is gone closes no more buckets; the agent says so where it waits for it.
         if self.closed.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -13,7 +13,7 @@ pub const GAP_MS: u64 = 15_000;
 /// The wall clock was set where it moved this much otherwise than the clock that nobody sets, milliseconds.
 const STEP_MS: u64 = 1000;
 /// Rows that one gap may make, so that a long one takes little memory: beyond it buckets become hours.
-const GAP_ROWS_MAX: usize = 200_000;
+const GAP_ROWS_MAX: usize = 500_000;
 /// Readings that are closer than this show the same second, milliseconds.
 const SECOND_MIN_MS: u64 = 500;
 /// Slots that are kept as one value.
@@ -134,10 +134,12 @@ impl Recorder {
             self.end_windows();
         }
         let mut news = self.take(seen, subjects);
-        let whole_ms: u64 = span.pieces.iter().map(|piece| piece.length_ms).sum();
-        for (place, piece) in span.pieces.iter().enumerate() {
+        let networks = self.tracked.iter().flatten().filter(|tracked| tracked.subject.is_network()).count();
+        let pieces = span.pieces(networks + news.len());
+        let whole_ms: u64 = pieces.iter().map(|piece| piece.length_ms).sum();
+        for (place, piece) in pieces.iter().enumerate() {
             self.turn_to(piece.bucket_ms());
-            let is_last = place + 1 == span.pieces.len();
+            let is_last = place + 1 == pieces.len();
             for news in &mut news {
                 let part = if is_last { news.left } else { news.split_off(piece.length_ms, whole_ms) };
                 self.add(news.slot, part, piece, &span);
@@ -199,13 +201,7 @@ impl Recorder {
         let until_ms = if is_set { now.wall_ms } else { now.wall_ms.max(self.last.wall_ms) };
         let from_ms = if is_set { until_ms.saturating_sub_unsigned(elapsed_ms) } else { self.last.wall_ms };
         let is_gap = elapsed_ms > GAP_MS;
-        let pieces = if is_gap {
-            let tracked = self.tracked.iter().flatten().count();
-            split::by_bucket(from_ms, until_ms, GAP_ROWS_MAX / (tracked + 1))
-        } else {
-            split::by_window(from_ms, until_ms)
-        };
-        Span { from_ms, until_ms, is_gap, is_broken: is_gap || is_set, pieces }
+        Span { from_ms, until_ms, is_gap, is_broken: is_gap || is_set }
     }
 
     /// What each slot counted since the last reading; slots that came begin, those that went are retired.
@@ -341,10 +337,18 @@ struct Span {
     is_gap: bool,
     /// The window that was open does not go on.
     is_broken: bool,
-    pieces: Vec<Piece>,
 }
 
 impl Span {
+    /// The time cut where buckets end, each part with a row for each of `rows`.
+    fn pieces(&self, rows: usize) -> Vec<Piece> {
+        if self.is_gap {
+            split::by_bucket(self.from_ms, self.until_ms, GAP_ROWS_MAX / rows.max(1))
+        } else {
+            split::by_window(self.from_ms, self.until_ms)
+        }
+    }
+
     /// How much of a piece lies in the window that is open at the end, milliseconds.
     fn open_ms(&self, piece: &Piece) -> u64 {
         let begun_ms = floor(self.until_ms, WINDOW_MS).max(piece.start_ms);

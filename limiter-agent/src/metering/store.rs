@@ -77,7 +77,7 @@ pub struct Store {
 impl Store {
     /// Opens the file, or makes it with the identity `record`; gives what was kept.
     pub fn open(file: &Path, record: &str) -> Result<(Self, Option<Recorder>), StoreError> {
-        let failed = |error| StoreError::io(file, error);
+        let failed = |error: io::Error| StoreError::io(file, &error);
         let new =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(file);
         let new = new.map_err(failed)?;
@@ -105,10 +105,11 @@ impl Store {
 
     /// Keeps what changed, in one transaction: slots, the open bucket, and batches of those that were closed.
     pub fn keep(&mut self, recorder: &mut Recorder) -> Result<(), StoreError> {
-        let blocks: Vec<Block> = recorder.take_closed().into_iter().flat_map(rows::blocks).collect();
-        let blocks = blocks.iter().map(|block| Ok((block.start_ms, packed(&block.batch)?)));
+        // One after another: unpacked they are large.
+        let blocks = recorder.take_closed().into_iter().flat_map(rows::blocks);
+        let blocks = blocks.map(|block: Block| Ok((block.start_ms, packed(&block.batch)?)));
         let blocks =
-            blocks.collect::<io::Result<Vec<_>>>().map_err(|error| StoreError::io(&self.file, error))?;
+            blocks.collect::<io::Result<Vec<_>>>().map_err(|error| StoreError::io(&self.file, &error))?;
         self.write(|tx| {
             tx.open_table(HEAD)?.insert("recorder", recorder.head().as_slice())?;
             let mut slots = tx.open_table(SLOTS)?;
@@ -141,7 +142,7 @@ impl Store {
         let sequence = self.last_sequence()? + 1;
         let record = self.record.clone();
         let batch = UsageBatch { record, sequence, oldest: sequence, ..batch };
-        let body = packed(&batch).map_err(|error| StoreError::io(&self.file, error))?;
+        let body = packed(&batch).map_err(|error| StoreError::io(&self.file, &error))?;
         self.write(|tx| {
             tx.open_table(WAITING)?.remove(number)?;
             tx.open_table(SEALED)?.insert(sequence, (start_ms, body.as_slice()))?;
@@ -164,11 +165,20 @@ impl Store {
 
     /// Merges the oldest hour whose buckets still wait one by one; false where there is none that is over.
     pub fn merge(&mut self) -> Result<bool, StoreError> {
-        let Some((merged, blocks)) = self.merged()? else { return Ok(false) };
-        let (numbers, gone): (Vec<u64>, Vec<usize>) = merged.into_iter().unzip();
+        let Some((start_ms, numbers)) = self.oldest_hour()? else { return Ok(false) };
+        let (mut hour, mut gone) = (Hour::around(start_ms), Vec::new());
+        for number in &numbers {
+            let body = self.look(|tx| {
+                let body = tx.open_table(WAITING)?.get(number)?.map(|value| value.value().2.to_vec());
+                Ok(body.unwrap_or_default())
+            })?;
+            hour.add(self.unpacked(&body)?);
+            gone.push(body.len());
+        }
+        let blocks = hour.blocks();
         let blocks = blocks.iter().map(|block| Ok((block.start_ms, packed(&block.batch)?)));
         let blocks =
-            blocks.collect::<io::Result<Vec<_>>>().map_err(|error| StoreError::io(&self.file, error))?;
+            blocks.collect::<io::Result<Vec<_>>>().map_err(|error| StoreError::io(&self.file, &error))?;
         self.write(|tx| {
             let mut waiting = tx.open_table(WAITING)?;
             for number in &numbers {
@@ -184,38 +194,22 @@ impl Store {
         Ok(true)
     }
 
-    /// The numbers and sizes of the oldest hour's batches, and what they become.
-    fn merged(&self) -> Result<Option<(Vec<(u64, usize)>, Vec<Block>)>, StoreError> {
-        let file = self.file.clone();
-        guarded(&file, || {
-            let of = |error: redb::Error| StoreError::of(&self.file, error);
-            let tx = self.db.begin_read().map_err(|error| of(error.into()))?;
-            let waiting = tx.open_table(WAITING).map_err(|error| of(error.into()))?;
-            let mut numbers = Vec::new();
-            let mut hour: Option<(i64, Hour)> = None;
-            for entry in waiting.iter().map_err(|error| of(error.into()))? {
-                let (number, value) = entry.map_err(|error| of(error.into()))?;
-                let (start_ms, is_hour, body) = value.value();
+    /// Start and batches of the oldest hour whose buckets wait one by one and that is over; none where there is none.
+    fn oldest_hour(&self) -> Result<Option<(i64, Vec<u64>)>, StoreError> {
+        self.look(|tx| {
+            let mut oldest: Option<(i64, Vec<u64>)> = None;
+            for entry in tx.open_table(WAITING)?.iter()? {
+                let (number, value) = entry?;
+                let (start_ms, is_hour, _) = value.value();
                 let start_ms = floor(start_ms, HOUR_MS);
-                match &mut hour {
+                match &mut oldest {
                     None if is_hour => {}
-                    None => {
-                        let mut merged = Hour::around(start_ms);
-                        merged.add(self.unpacked(body)?);
-                        numbers.push((number.value(), body.len()));
-                        hour = Some((start_ms, merged));
-                    }
-                    Some((of_ms, merged)) if *of_ms == start_ms && !is_hour => {
-                        merged.add(self.unpacked(body)?);
-                        numbers.push((number.value(), body.len()));
-                    }
-                    // Another one has begun, so this one is over.
-                    Some(_) => break,
+                    None => oldest = Some((start_ms, vec![number.value()])),
+                    Some((of_ms, numbers)) if *of_ms == start_ms && !is_hour => numbers.push(number.value()),
+                    Some(_) => return Ok(oldest),
                 }
             }
-            drop((waiting, tx));
-            let blocks = hour.map(|(_, merged)| merged.blocks()).unwrap_or_default();
-            Ok((blocks.len() < numbers.len()).then_some((numbers, blocks)))
+            Ok(None)
         })
     }
 
@@ -339,14 +333,17 @@ impl Store {
     }
 }
 
+/// Checks all of the file: what a disk changed behind our back would be found at any later time, by a fault.
 fn open(file: File) -> Result<Database, redb::Error> {
-    Ok(Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(FileBackend::new(file)?)?)
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+    Ok(builder.create_with_backend(FileBackend::new(file)?)?)
 }
 
 /// Does something with the file. A fault in it is no damage: opening it anew tells.
 fn guarded<T>(file: &Path, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(StoreError::io(file, io::Error::other("a fault, which is logged before"))))
+        .unwrap_or_else(|_| Err(StoreError::io(file, &io::Error::other("a fault, which is logged before"))))
 }
 
 fn sizes(bodies: &[(i64, Vec<u8>)]) -> Vec<usize> {

@@ -8,19 +8,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use limiter_common::cost::{self, TICKS_PER_NS};
-use limiter_common::gcra;
-use limiter_common::meter::{Control, Direction, Meter};
 use tokio::sync::{oneshot, watch};
 
 use super::error::StoreError;
 use super::health::Health;
 use super::recorder::{Moment, Origin, Recorder};
 use super::rows::instant;
+use super::scan::seen;
 use super::split::{WINDOW_MS, floor};
 use super::store::{MERGE_BYTES, STOP_BYTES, Sealed, Store};
 use super::subject::Subjects;
-use super::tracked::{Counts, Seen};
 use crate::clock;
 use crate::dataplane::MeterArray;
 use crate::place::Place;
@@ -30,12 +27,6 @@ use crate::privilege::{self, Stage};
 const RETRY: Duration = Duration::from_secs(10);
 /// Time between two readings; they are taken when the wall clock's second begins.
 const TICK_MS: i64 = 1000;
-/// A meter that is ahead of now by no more than this holds nobody back, ticks.
-const LEAD_MIN_TICKS: u64 = 1_000_000 * TICKS_PER_NS;
-/// Nor by no more than what these bytes cost, two packets of full size: a packet that found the meter idle leaves
-/// its own cost. A GSO buffer leaves more, and counts as held back where the reading falls into its time; so may
-/// a burst within the bound of policing.
-const LEAD_MIN_BYTES: u64 = 3000;
 /// Damaged records that are kept.
 const DAMAGED_MAX: usize = 3;
 
@@ -297,7 +288,7 @@ impl Worker {
     /// Keeps a damaged file under another name; one too many takes the place of the last one.
     fn set_aside(&self) -> Option<PathBuf> {
         let names = (1..=DAMAGED_MAX).map(|number| self.place.damaged_usage(number));
-        let free = names.clone().find(|name| !name.exists()).or_else(|| names.last())?;
+        let free = names.clone().find(|name| !name.exists()).or_else(|| names.max())?;
         fs::rename(&self.file, &free).ok().map(|()| free)
     }
 
@@ -311,28 +302,6 @@ impl Worker {
         // A disk that is full takes this neither; whoever reads it sees how old it is.
         let _ = self.health.keep(&self.place);
     }
-}
-
-/// Slots that somebody owns, in their order. One whose owner changes while it is read comes in the next reading.
-fn seen(meters: &MeterArray) -> impl Iterator<Item = Seen> {
-    let now_ticks = clock::monotonic_ns().wrapping_mul(TICKS_PER_NS);
-    (1..meters.slots()).filter_map(move |slot| {
-        let owner = meters.owner(slot);
-        if owner.entity == 0 {
-            return None;
-        }
-        let counts = Direction::ALL.map(|way| counts(&meters.read(slot, way), now_ticks));
-        let seen = Seen { slot, generation: owner.generation, key: (owner.entity, owner.kind), counts };
-        (meters.owner(slot) == owner).then_some(seen)
-    })
-}
-
-fn counts(meter: &Meter, now_ticks: u64) -> Counts {
-    let idle_ticks = LEAD_MIN_TICKS.max(cost::of_bytes(LEAD_MIN_BYTES, meter.cost_per_byte));
-    let waits = !Control(meter.control).has(Control::OBSERVE);
-    let is_held =
-        waits && meter.cost_per_byte != 0 && gcra::lead(meter.next_free_ticks, now_ticks) > idle_ticks;
-    Counts { passed_bytes: meter.passed_bytes, refused_bytes: meter.refused_bytes, is_held }
 }
 
 fn now() -> Moment {

@@ -115,6 +115,7 @@ fn one_screen() {
     let expected = "\
 agent running, Linux 6.12.0, hooks tcx, networks 1, instances 3
 state from https://control.example, revision 17 in force, revision 18 received, last contact 2 s ago
+metering: recorded 4 s ago, 2 batches wait (1.34kB), the oldest of 2026-11-25T12:03:00Z
 zone default: up shape (fq on every egress device), down police (tap1 has no fq)
 interfaces in force: 1
 ! tap1 is NOT in force: no program is attached up

@@ -6,6 +6,7 @@ mod bed;
 mod control;
 mod egress;
 mod forward;
+mod metering;
 mod packet;
 mod path;
 mod report;
@@ -40,6 +41,8 @@ enum Bench {
     },
     /// Putting a state in force, and the memory that it takes.
     Apply(Options),
+    /// Metering: the reading of each second and the transaction of each 10 s.
+    Meter(Options),
     /// Egress addresses: all of a node's from nothing, and a change of one.
     Egress(Options),
     /// A forwarding path with the limiter, with HTB, TBF and nftables, and with nothing.
@@ -63,6 +66,7 @@ fn main() -> anyhow::Result<()> {
     let (report, options) = match Cli::parse().bench {
         Bench::Packet { against, options } => (packet::run(options.quick, against.as_deref())?, options),
         Bench::Apply(options) => (apply::run(options.quick)?, options),
+        Bench::Meter(options) => (metering::run(options.quick)?, options),
         Bench::Control(options) => (control::run(options.quick)?, options),
         Bench::Egress(options) => (egress::run(options.quick)?, options),
         Bench::Usage(options) => (usage::run(options.quick)?, options),
