@@ -48,6 +48,8 @@ pub enum Fault {
     Missing,
     /// It does not fit the state of things.
     Conflict,
+    /// The account has too little money.
+    Money,
     /// A quota is used up.
     Quota,
     /// There is none left; later there may be.
@@ -125,6 +127,8 @@ codes! {
     QuoteChanged = "QuoteChanged", Conflict, "The amount is not the expected one.";
     ResizeNoChange = "ResizeNoChange", Conflict, "The plan has this peak.";
     RenewalHorizonExceeded = "RenewalHorizonExceeded", Conflict, "The term would reach too far ahead.";
+    InsufficientBalance = "InsufficientBalance", Money, "The account has less than it costs.";
+    AccountOverdue = "AccountOverdue", Money, "The account owes more than it may.";
     NameDuplicate = "NameDuplicate", Conflict, "The name is taken.";
     RuleNameDuplicate = "RuleNameDuplicate", Conflict, "The plan has a rule of this name.";
     AddressConflict = "AddressConflict", Conflict, "An address or prefix is taken, or outside its network.";
