@@ -5,7 +5,7 @@ use limiter_state::Rate;
 
 use crate::guard::{Verb, admit, exists};
 use crate::price::{Amount, Money, Order, OrderKind, agreed};
-use crate::segment::{Segment, highest};
+use crate::segment::{Segment, highest_paid};
 use crate::worth::Repricing;
 use crate::{Code, EventKind, Pay, Plan, Refusal, Revision, Settings, Slice, Status, Step, order, term};
 
@@ -23,7 +23,7 @@ pub struct Resize {
 pub struct Facts<'a> {
     /// Prices, and what the account has.
     pub money: Money<'a>,
-    /// The segments of the plan that were not over when the billing day began.
+    /// The segments of the plan that were not over before the billing day began.
     pub history: &'a [Segment],
 }
 
@@ -77,7 +77,7 @@ fn pay(
         slices: &plan.slices,
         from: plan.peak,
         to: peak,
-        highest: highest(facts.history, begin, end).unwrap_or(plan.peak),
+        highest: highest_paid(facts.history, begin, end).unwrap_or(plan.peak),
         today,
         book: facts.money.books.at(now),
         discount: facts.money.purse.discount,

@@ -52,6 +52,13 @@ pub fn highest(history: &[Segment], from: Timestamp, to: Timestamp) -> Option<Ra
     history.iter().filter(|segment| segment.meets(from, to)).map(|segment| segment.peak).max()
 }
 
+/// The highest peak that was paid for the day from `from` to `to`: also one that ended as it began, since the
+/// day of a change counts as used, and one that was there for no time at all.
+pub fn highest_paid(history: &[Segment], from: Timestamp, to: Timestamp) -> Option<Rate> {
+    let is_paid = |it: &&Segment| it.from < to && it.to.is_none_or(|end| from <= end);
+    history.iter().filter(is_paid).map(|segment| segment.peak).max()
+}
+
 /// `history` after a turn. A turn that was due before the last segment began ends it where it began.
 pub fn turned(history: &[Segment], turn: Turn) -> Vec<Segment> {
     let mut history = history.to_vec();
@@ -66,7 +73,6 @@ pub fn turned(history: &[Segment], turn: Turn) -> Vec<Segment> {
 
 /// The peak that is billed, while any is.
 fn billable(plan: &Plan) -> Option<Rate> {
-    let is_billable =
-        plan.provisioned_at.is_some() && plan.is_live() && plan.business == Business::Normal;
+    let is_billable = plan.provisioned_at.is_some() && plan.is_live() && plan.business == Business::Normal;
     is_billable.then_some(plan.peak)
 }

@@ -10,6 +10,7 @@ mod egress;
 mod error;
 mod event;
 mod instance;
+mod money;
 mod name;
 mod network;
 mod news;

@@ -13,6 +13,7 @@ use limiter_domain::{
 use tokio::sync::Mutex;
 
 use super::change::Change;
+use super::money::Funds;
 use super::{App, AppError, Caller, Reach, read};
 use crate::store::{NetworkFilter, Tx};
 
@@ -66,7 +67,8 @@ impl App {
     /// As [`App::current`], for a plan that is at hand.
     pub(super) async fn caught_up(&self, change: &mut Change, plan: Plan) -> Result<Plan, AppError> {
         let (now, revision) = (change.now, change.revision());
-        match schedule::catch_up(&plan, self.settings(), now, revision) {
+        let funds = Funds::of(&change.tx, &plan.account).await?;
+        match schedule::catch_up(&plan, &funds.money(), self.settings(), now, revision) {
             Some(step) => self.take(change, step).await,
             None => Ok(plan),
         }
@@ -107,7 +109,9 @@ impl App {
         // Another control plane may have worked it since it was listed.
         let Some(plan) = change.tx.plan(id).await? else { return Ok(()) };
         let (now, revision) = (change.now, change.revision());
-        let Some(step) = schedule::catch_up(&plan, self.settings(), now, revision) else { return Ok(()) };
+        let funds = Funds::of(&change.tx, &plan.account).await?;
+        let step = schedule::catch_up(&plan, &funds.money(), self.settings(), now, revision);
+        let Some(step) = step else { return Ok(()) };
         self.take(&mut change, step).await?;
         change.commit().await?;
         Ok(())

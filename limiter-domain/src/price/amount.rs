@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn cents_are_floored_on_both_sides_of_nothing() {
-        for (micro, cents) in [(19_999, 10_000), (10_000, 10_000), (-1, -10_000), (-10_000, -10_000), (0, 0)] {
+        for (micro, cents) in [(19_999, 10_000), (10_000, 10_000), (-1, -10_000), (-10_000, -10_000), (0, 0)]
+        {
             assert_eq!(Amount::new(micro).floor_cent(), Amount::new(cents), "{micro}");
         }
     }

@@ -69,12 +69,12 @@ impl PriceBook {
                 return Err(Refusal::new(Code::InvalidParameter, message).at("items"));
             }
         }
-        let tiers = |name: &str| match new.items.iter().find(|(item, _)| item == name) {
-            Some((_, tiers)) => Tiers::new(&format!("items.{name}"), tiers),
-            None => {
-                let message = format!("{name} has no price; write one, or a price of 0 where it is free");
-                Err(Refusal::new(Code::MissingParameter, message).at(format!("items.{name}")))
+        let tiers = |name: &str| {
+            if let Some((_, tiers)) = new.items.iter().find(|(item, _)| item == name) {
+                return Tiers::new(&format!("items.{name}"), tiers);
             }
+            let message = format!("{name} has no price; write one, or a price of 0 where it is free");
+            Err(Refusal::new(Code::MissingParameter, message).at(format!("items.{name}")))
         };
         let mut periods = Duration::ALL.map(|_| Tiers::flat(0));
         for (duration, place) in Duration::ALL.iter().zip(&mut periods) {
@@ -144,7 +144,10 @@ impl Books {
         let last = self.0.last();
         let from = new.effective_from.unwrap_or(now);
         if from < now {
-            return refuse("effective_from", format!("{from} has passed; nothing is billed backwards: leave it out"));
+            return refuse(
+                "effective_from",
+                format!("{from} has passed; nothing is billed backwards: leave it out"),
+            );
         }
         if let Some(last) = last.filter(|last| from <= last.effective_from) {
             let message = format!(
@@ -157,7 +160,8 @@ impl Books {
         let book = PriceBook::new(version, from, new)?;
         match last.and_then(|last| last.currency) {
             Some(currency) if book.currency != Some(currency) => {
-                let message = format!("{} is another currency than {currency}; a deployment has one", new.currency);
+                let message =
+                    format!("{} is another currency than {currency}; a deployment has one", new.currency);
                 refuse("currency", message)
             }
             _ => Ok(book),

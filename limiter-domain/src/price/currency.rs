@@ -52,7 +52,10 @@ mod tests {
     fn codes_are_known_or_refused() {
         assert_eq!(Currency::new("EUR").map(|it| it.to_string()), Ok("EUR".to_owned()));
         for wrong in ["", "eur", "EURO", "XXQ", "R U", "ÄÖ"] {
-            assert_eq!(Currency::new(wrong).map_err(|refusal| refusal.field), Err(Some("currency".to_owned())));
+            assert_eq!(
+                Currency::new(wrong).map_err(|refusal| refusal.field),
+                Err(Some("currency".to_owned()))
+            );
         }
     }
 }

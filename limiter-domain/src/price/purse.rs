@@ -109,16 +109,14 @@ impl Purse {
     /// Refused with `InvalidParameter` where no number holds the balance.
     pub fn post(&self, amount: Amount, at: Timestamp) -> Result<Moved, Refusal> {
         let balance = self.balance.micro().checked_add(amount.micro()).filter(|it| *it <= MOST_MICRO);
-        match balance {
-            Some(micro) => Ok(Self { balance: Amount::new(micro), ..*self }.looked_at(at)),
-            None => {
-                let message = format!(
-                    "{amount} makes a balance that is out of range; write less than {}",
-                    Amount::new(MOST_MICRO).minus(self.balance)
-                );
-                Err(Refusal::new(Code::InvalidParameter, message).at("amount_micro"))
-            }
+        if let Some(micro) = balance {
+            return Ok(Self { balance: Amount::new(micro), ..*self }.looked_at(at));
         }
+        let message = format!(
+            "{amount} makes a balance that is out of range; write less than {}",
+            Amount::new(MOST_MICRO).minus(self.balance)
+        );
+        Err(Refusal::new(Code::InvalidParameter, message).at("amount_micro"))
     }
 
     /// Lets the account owe up to `limit`. Refused with `InvalidParameter` where that is no such amount.
@@ -126,7 +124,8 @@ impl Purse {
         if (0..=MOST_MICRO).contains(&limit.micro()) {
             return Ok(Self { credit_limit: limit, ..*self }.looked_at(at));
         }
-        let message = format!("a credit limit of {limit} is out of range; write 0 to {MOST_MICRO} millionths");
+        let message =
+            format!("a credit limit of {limit} is out of range; write 0 to {MOST_MICRO} millionths");
         Err(Refusal::new(Code::InvalidParameter, message).at("credit_limit_micro"))
     }
 

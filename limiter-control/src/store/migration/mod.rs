@@ -4,6 +4,7 @@ mod column;
 mod m0001_first;
 mod m0002_news;
 mod m0003_addresses;
+mod m0005_money;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement,
@@ -17,7 +18,12 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first::Step), Box::new(m0002_news::Step), Box::new(m0003_addresses::Step)]
+        vec![
+            Box::new(m0001_first::Step),
+            Box::new(m0002_news::Step),
+            Box::new(m0003_addresses::Step),
+            Box::new(m0005_money::Step),
+        ]
     }
 }
 
