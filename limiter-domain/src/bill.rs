@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::price::{Amount, Discount, Money, PARTS};
+use crate::price::{Amount, Discount, Money, PARTS, PriceBook, shown_mbps};
 use crate::segment::{Segment, highest};
 
 /// Bytes that a price of traffic is for.
@@ -57,6 +57,31 @@ impl LineItem {
             Self::TrafficIn => "traffic_in",
         }
     }
+}
+
+/// How a line comes about, for a reader: `20Mbps at its highest: 5 x 0.01 + 15 x 0.02 = 0.35, 80% paid`.
+pub fn explained(line: &Line, book: &PriceBook) -> String {
+    let (what, parts) = match line.item {
+        LineItem::BandwidthHour => {
+            (format!("{} at its highest", shown_mbps(line.quantity)), book.hour_parts(line.quantity))
+        }
+        LineItem::TrafficIn => {
+            let price = Amount::new(book.traffic_micro());
+            (format!("{} bytes in", line.quantity), vec![format!("{price} for 2^30")])
+        }
+    };
+    let mut text = format!("{what}: {} = {}", parts.join(" + "), line.original);
+    let points = line.discount.basis_points();
+    if line.discount != Discount::NONE {
+        text += &format!(", {}.{:02}% paid", points / 100, points % 100);
+    }
+    if line.revision > 0 {
+        text += &format!(", adjustment {}", line.revision);
+    }
+    if line.held {
+        text += ", held: more than the peak lets through";
+    }
+    text
 }
 
 /// The beginning of the clock hour of `at`; the same in every zone of whole hours.

@@ -15,6 +15,7 @@ mod event;
 pub mod guard;
 mod id;
 pub mod instance;
+pub mod ledger;
 pub mod mode;
 pub mod network;
 pub mod node;
@@ -44,7 +45,9 @@ pub use account::{Account, Role, Token, User};
 pub use duration::Duration;
 pub use egress::Egress;
 pub use event::{Event, EventKind};
-pub use id::{AccountId, AddressUseId, InstanceId, NetworkId, NodeId, PlanId, RuleId, TokenId, UserId};
+pub use id::{
+    AccountId, AddressUseId, InstanceId, NetworkId, NodeId, NoteId, OrderId, PlanId, RuleId, TokenId, UserId,
+};
 pub use instance::Instance;
 pub use mode::NetworkMode;
 pub use network::{Network, NetworkEgress, NetworkKind, NetworkStatus};

@@ -46,6 +46,8 @@ pub struct Settings {
     pub grace: SignedDuration,
     /// How long an account must be able to pay for pay-as-you-go when it starts.
     pub pay_as_you_go_reserve: SignedDuration,
+    /// How long after its end an hour of pay-by-bandwidth is billed.
+    pub bill_delay: SignedDuration,
     /// How long after its end the statement of a month is written.
     pub statement_delay: SignedDuration,
     /// The agreement that every order must name; [`None`]: there is none.
@@ -75,6 +77,7 @@ impl Default for Settings {
             address_quarantine: SignedDuration::from_hours(24),
             grace: SignedDuration::from_hours(24),
             pay_as_you_go_reserve: SignedDuration::from_hours(24),
+            bill_delay: SignedDuration::from_mins(5),
             statement_delay: SignedDuration::from_hours(73),
             agreement_version: None,
         }

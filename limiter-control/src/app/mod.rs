@@ -4,6 +4,7 @@
 mod account;
 mod address;
 mod agent;
+mod billing;
 mod caller;
 mod change;
 mod egress;

@@ -6,7 +6,7 @@ use limiter_api::params::{Associate, AutoRenew, NewPlan, PlanQuery, Resize};
 use limiter_api::views;
 use limiter_domain::price::Amount;
 use limiter_domain::{
-    AccountId, Network, NetworkId, Plan, PlanId, Status, Step, association, order, renewal, resize,
+    AccountId, Network, NetworkId, Plan, PlanId, Status, Step, association, order, renewal, resize, term,
 };
 
 use super::change::{Begun, Call, Change};
@@ -163,7 +163,10 @@ impl App {
         to: resize::Resize,
     ) -> Result<Step, AppError> {
         let funds = Funds::of(&change.tx, &plan.account).await?;
-        let facts = resize::Facts { money: funds.money(), history: &[] };
+        let today = term::billing_day(change.now, self.settings());
+        let begin = term::hour_of_day(today, 0, self.settings());
+        let history = change.tx.segments(&plan.id, begin).await?;
+        let facts = resize::Facts { money: funds.money(), history: &history };
         Ok(resize::resize(plan, to, facts, self.settings(), change.now, change.revision())?)
     }
 

@@ -45,6 +45,7 @@ impl App {
         }
         change.tx.put_plan(&plan, schedule::next_due(&plan, self.settings())).await?;
         super::egress::note_use(change, &plan, self.settings()).await?;
+        self.pay(change, &plan, step.orders, step.turns).await?;
         change.happened(Some(&plan.account), plan.id.as_str(), &step.events);
         Ok(plan)
     }
@@ -94,9 +95,10 @@ impl App {
             let is_over = one.is_passing();
             undone.push(one);
             if is_over {
-                break;
+                return undone;
             }
         }
+        undone.extend(self.work_money().await);
         undone
     }
 
@@ -184,7 +186,7 @@ impl App {
         Ok(self.store.read().await?.regions_waiting().await?)
     }
 
-    fn scheduler(&self) -> Caller {
+    pub(super) fn scheduler(&self) -> Caller {
         Caller::system("scheduler", Arc::from(format!("due-{}", self.now().as_microsecond())))
     }
 }
@@ -199,7 +201,7 @@ pub struct Undone {
 }
 
 impl Undone {
-    fn of(what: &str, result: Result<(), AppError>) -> Option<Self> {
+    pub(super) fn of(what: &str, result: Result<(), AppError>) -> Option<Self> {
         result.err().map(|error| Self { what: what.to_owned(), error })
     }
 

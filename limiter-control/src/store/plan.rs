@@ -292,6 +292,17 @@ impl Tx {
         self.page(filter.query(), paging).await
     }
 
+    /// Plans of an account that are paid as they go and whose end has not begun, oldest first.
+    pub async fn plans_as_you_go(&self, account: &AccountId) -> Result<Vec<Plan>, StoreError> {
+        let filter = PlanFilter {
+            account: Some(account.clone()),
+            pay: Some(Pay::PostPaid),
+            statuses: Status::LIVE.to_vec(),
+            ..PlanFilter::default()
+        };
+        self.all_by(filter.query(), [Column::CreatedUs, Column::Id]).await
+    }
+
     /// How many plans there are.
     pub async fn count_plans(&self, filter: &PlanFilter) -> Result<u64, StoreError> {
         self.count(filter.query()).await

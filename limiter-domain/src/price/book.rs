@@ -88,6 +88,17 @@ impl PriceBook {
         Ok(Self { version, effective_from, currency, periods, bandwidth: tiers(BANDWIDTH)?, traffic })
     }
 
+    /// A book as it was kept. Refused as a new one is.
+    pub fn kept(
+        version: u32,
+        effective_from: Timestamp,
+        currency: &str,
+        items: Vec<(String, Vec<Tier>)>,
+    ) -> Result<Self, Refusal> {
+        let new = NewPriceBook { effective_from: None, currency: currency.to_owned(), items };
+        Self::new(version, effective_from, &new)
+    }
+
     /// The items with their tiers.
     pub fn items(&self) -> Vec<(String, &[Tier])> {
         let periods = Duration::ALL.iter().zip(&self.periods);
@@ -107,6 +118,11 @@ impl PriceBook {
     /// The price of an hour without discount, in millionths of a millionth.
     pub(crate) fn hour(&self, peak: Rate) -> i128 {
         self.bandwidth.price(peak)
+    }
+
+    /// The parts of the price of an hour, for a reader.
+    pub(crate) fn hour_parts(&self, peak_bps: u64) -> Vec<String> {
+        self.bandwidth.parts(peak_bps)
     }
 
     /// The price of 2^30 inbound bytes without discount, in millionths.

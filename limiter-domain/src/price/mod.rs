@@ -15,7 +15,7 @@ pub(crate) use exact::{floor_sum, part};
 pub(crate) use order::agreed;
 pub use order::{Order, OrderKind};
 pub use purse::{Discount, Moved, Note, Purse, Standing};
-pub(crate) use tiers::MBPS_BPS;
+pub(crate) use tiers::{MBPS_BPS, shown_mbps};
 pub use tiers::{Tier, Tiers};
 
 use jiff::Timestamp;

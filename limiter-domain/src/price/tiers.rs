@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use limiter_state::Rate;
 
+use super::Amount;
 use crate::{Code, Refusal};
 
 /// Bits per second in one Mbps.
@@ -92,10 +93,30 @@ impl Tiers {
         price
     }
 
+    /// The part of each tier in the price of `peak_bps`, for a reader: `5Mbps x 3.40`.
+    pub(crate) fn parts(&self, peak_bps: u64) -> Vec<String> {
+        let mut begin_bps = 0;
+        let mut parts = Vec::new();
+        for tier in self.0.iter() {
+            let end_bps = tier.up_to_bps.unwrap_or(u64::MAX).min(peak_bps);
+            if end_bps > begin_bps {
+                let part = shown_mbps(end_bps - begin_bps);
+                parts.push(format!("{part} x {}", Amount::new(tier.micro_per_mbps)));
+                begin_bps = end_bps;
+            }
+        }
+        parts
+    }
+
     /// The price of the first Mbps.
     pub(crate) fn first(&self) -> i64 {
         self.0.first().map_or(0, |tier| tier.micro_per_mbps)
     }
+}
+
+/// `20Mbps`, or `1500000bps` where it is no whole number of them.
+pub(crate) fn shown_mbps(bps: u64) -> String {
+    if bps.is_multiple_of(1_000_000) { format!("{}Mbps", bps / 1_000_000) } else { format!("{bps}bps") }
 }
 
 #[cfg(test)]
@@ -114,6 +135,7 @@ mod tests {
     fn each_part_has_the_price_of_its_tier() {
         let tiers = Tiers::new("x", &[tier(Some(5), 3_400_000), tier(None, 11_830_000)]).expect("tiers");
         assert_eq!(tiers.price(mbps(7)), 40_660_000 * MBPS_BPS);
+        assert_eq!(tiers.parts(7_500_000), ["5Mbps x 3.40", "2500000bps x 11.83"]);
         assert_eq!(tiers.price(mbps(5)), 17_000_000 * MBPS_BPS);
         assert_eq!(tiers.price(mbps(2)), 6_800_000 * MBPS_BPS);
         let odd = Rate::new(5_000_001).expect("a rate");
