@@ -105,6 +105,8 @@ codes! {
     NetworkNotFound = "NetworkNotFound", Missing, "No such network of this account.";
     InstanceNotFound = "InstanceNotFound", Missing, "No such instance of this account.";
     PlanNotFound = "PlanNotFound", Missing, "No such plan of this account, or released.";
+    OrderNotFound = "OrderNotFound", Missing, "No such order of this account.";
+    PriceBookNotFound = "PriceBookNotFound", Missing, "No such price book.";
     RuleNotFound = "RuleNotFound", Missing, "No such rule of this account.";
     AssociationNotSupport = "IncorrectPlanStatus.AssociationNotSupport", Conflict, "Not in this status.";
     DissociationNotSupport = "IncorrectPlanStatus.DissociationNotSupport", Conflict, "Not in this status.";

@@ -57,6 +57,14 @@ impl Caller {
         }
     }
 
+    /// Whose money the caller may read.
+    pub fn reads_money(&self) -> Result<Reach, AppError> {
+        match self.role {
+            Role::Accountant => Ok(Reach::All),
+            _ => self.reads(),
+        }
+    }
+
     /// What the caller may change.
     pub fn changes(&self) -> Result<Reach, AppError> {
         match self.role {

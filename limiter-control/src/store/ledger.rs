@@ -123,6 +123,20 @@ impl Tx {
     }
 }
 
+impl Tx {
+    /// The balance of an account before what a month has: the sum of everything in earlier months.
+    pub async fn balance_before(&self, account: &AccountId, month: Date) -> Result<Amount, StoreError> {
+        let sum = Func::cast_as(Expr::col(Column::AmountMicro).sum(), "bigint");
+        let query = Entity::find()
+            .select_only()
+            .column_as(Expr::expr(sum), "amount")
+            .filter(Column::AccountId.eq(account.as_str()))
+            .filter(Column::Month.lt(month.to_string()));
+        let sum: Option<Option<i64>> = self.checked(query.into_tuple().one(self.connection()).await)?;
+        Ok(Amount::new(sum.flatten().unwrap_or(0)))
+    }
+}
+
 impl Write {
     /// Adds an entry; one of the same source is a conflict.
     pub async fn add_entry(&self, entry: &Entry) -> Result<(), StoreError> {

@@ -278,6 +278,11 @@ async fn rest(scene: &Scene) -> Vec<&'static str> {
         "NodeHasNoSharedAddress",
         "NodeNotReady",
         "TooFewAddresses",
+        // Shown by `prices` and `hours`.
+        "AccountOverdue",
+        "InsufficientBalance",
+        "OrderNotFound",
+        "PriceBookNotFound",
         // Shown by `input`.
         "IdempotentParameterMismatch",
         "VersionConflict",

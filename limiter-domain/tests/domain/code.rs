@@ -287,6 +287,8 @@ fn no_code_is_left_out() {
         Code::AddressNotFound,
         Code::UserNotFound,
         Code::TokenNotFound,
+        Code::OrderNotFound,
+        Code::PriceBookNotFound,
         Code::IdempotentParameterMismatch,
         Code::VersionConflict,
     ];
