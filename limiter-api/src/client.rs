@@ -5,6 +5,7 @@
 
 mod endpoint;
 mod error;
+mod money;
 mod operations;
 mod paging;
 mod transport;

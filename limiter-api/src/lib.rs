@@ -1,6 +1,6 @@
 //! The wire contract of the control plane: what goes in ([`params`]), what comes out ([`views`]), errors
-//! ([`problem`]), what agents say ([`agent`]) and measure ([`usage`]), what passed ([`series`]), whole setups
-//! ([`setup`]).
+//! ([`problem`]), money ([`money`]), what agents say ([`agent`]) and measure ([`usage`]), what passed ([`series`]),
+//! whole setups ([`setup`]).
 //!
 //! Rates are bits per second, instants RFC 3339 in UTC, identifiers opaque texts. Unknown fields of a
 //! request are refused; a client must ignore unknown fields of an answer.
@@ -8,6 +8,7 @@
 pub mod agent;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod money;
 pub mod params;
 pub mod problem;
 pub mod series;

@@ -2,6 +2,7 @@
 
 mod access;
 mod address;
+mod money;
 mod place;
 mod plan;
 mod rule;
@@ -17,6 +18,7 @@ use jiff::SignedDuration;
 
 pub(crate) use access::{AccountCommand, LoginArgs, TokenCommand, UserCommand};
 pub(crate) use address::{AddressCommand, ChangeArgs};
+pub(crate) use money::{BillCommand, MonthArgs, NoteArgs, OrderCommand, PriceCommand, QuoteCommand};
 pub(crate) use place::{Import, InstanceCommand, NetworkCommand, NodeCommand, NodeEgress, Switch};
 pub(crate) use plan::{EndArgs, PlanCommand};
 pub(crate) use rule::RuleCommand;
@@ -119,6 +121,18 @@ pub(crate) enum Command {
     /// Accounts: owners of networks and plans
     #[command(subcommand, visible_alias = "accounts")]
     Account(AccountCommand),
+    /// Prices: versions of the price book
+    #[command(subcommand, visible_alias = "prices")]
+    Price(PriceCommand),
+    /// What an operation would cost
+    #[command(subcommand)]
+    Quote(QuoteCommand),
+    /// Orders: what was paid for plans
+    #[command(subcommand, visible_alias = "orders")]
+    Order(OrderCommand),
+    /// Bills: what months cost
+    #[command(subcommand, visible_alias = "bills")]
+    Bill(BillCommand),
     /// Users: people who sign in
     #[command(subcommand, visible_alias = "users")]
     User(UserCommand),
@@ -171,6 +185,7 @@ mod tests {
         let text = concat!(
             include_str!("../../docs/cli.md"),
             include_str!("../../docs/control.md"),
+            include_str!("../../docs/billing.md"),
             include_str!("../../README.md")
         );
         let mut seen = 0;
@@ -208,6 +223,12 @@ mod tests {
             "limiter usage instance office/web --csv -o json",
             "limiter usage top office --limit 0",
             "limiter plan dissociate office --timeout fast",
+            "limiter bill show november",
+            "limiter bill show 2026-11 -o json --csv",
+            "limiter account top-up acme 1.005 --reason x",
+            "limiter account top-up acme -5 --reason x",
+            "limiter account top-up acme 5",
+            "limiter quote renew office",
             "limiter -o xml network list",
         ] {
             assert!(Cli::try_parse_from(value::words(line)).is_err(), "{line}");

@@ -2,13 +2,17 @@
 
 mod account;
 mod address;
+mod bill;
 mod event;
 mod explain;
 mod instance;
 mod login;
 mod network;
 mod node;
+mod order;
 mod plan;
+mod price;
+mod quote;
 mod rule;
 mod setup;
 mod status;
@@ -58,6 +62,19 @@ impl Session {
         Ok(is_without.then(|| owner.to_owned()))
     }
 
+    /// The account whose money is meant: the one that is named, or the caller's own.
+    async fn purse_of(&self, named: Option<String>) -> Result<String, Failure> {
+        if let Some(account) = named.or_else(|| self.account.clone()) {
+            return Ok(account);
+        }
+        let own = self.client.me().await?.account;
+        own.ok_or_else(|| {
+            Failure::Usage(
+                "name the account: you have none of your own, and --account is not given".to_owned(),
+            )
+        })
+    }
+
     /// The account of a new user or token: those of other roles have none, whatever the environment says.
     fn account_of_role(&self, role: &str) -> Option<String> {
         self.account.clone().filter(|_| matches!(role, "customer" | "viewer"))
@@ -88,6 +105,10 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Token(command) => token::run(&session()?, command).await,
         Command::Event(command) => event::run(&session()?, command).await,
         Command::Account(command) => account::run(&session()?, command).await,
+        Command::Price(command) => price::run(&session()?, command).await,
+        Command::Quote(command) => quote::run(&session()?, command).await,
+        Command::Order(command) => order::run(&session()?, command).await,
+        Command::Bill(command) => bill::run(&session()?, command).await,
         Command::User(command) => user::run(&session()?, command).await,
         Command::Login(args) => login::login(&cli.global, args).await,
         Command::Logout => login::logout(&cli.global).await,

@@ -1,6 +1,8 @@
 //! What a command prints: a table that fits the terminal, JSON, YAML, or ids alone.
 
 mod address;
+pub(crate) mod csv;
+mod money;
 pub(crate) mod text;
 mod usage;
 mod view;

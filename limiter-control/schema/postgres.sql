@@ -22,6 +22,25 @@ CREATE TABLE public.addresses (
     plan_id text COLLATE pg_catalog."C",
     rests_until_us bigint
 );
+CREATE TABLE public.bill_lines (
+    plan_id text NOT NULL COLLATE pg_catalog."C",
+    item text NOT NULL COLLATE pg_catalog."C",
+    hour_us bigint NOT NULL,
+    revision bigint NOT NULL,
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    month text NOT NULL COLLATE pg_catalog."C",
+    quantity bigint NOT NULL,
+    original_micro bigint NOT NULL,
+    amount_micro bigint NOT NULL,
+    discount_bp bigint NOT NULL,
+    book bigint NOT NULL,
+    held boolean NOT NULL
+);
+CREATE TABLE public.bills (
+    plan_id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    next_us bigint NOT NULL
+);
 CREATE TABLE public.events (
     revision bigint NOT NULL,
     number bigint NOT NULL,
@@ -60,6 +79,17 @@ CREATE TABLE public.instances (
     revision bigint NOT NULL,
     created_us bigint NOT NULL,
     version bigint NOT NULL
+);
+CREATE TABLE public.ledger (
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    number bigint NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    source text NOT NULL COLLATE pg_catalog."C",
+    amount_micro bigint NOT NULL,
+    balance_micro bigint NOT NULL,
+    at_us bigint NOT NULL,
+    month text NOT NULL COLLATE pg_catalog."C",
+    detail text NOT NULL COLLATE pg_catalog."C"
 );
 CREATE TABLE public.networks (
     id text NOT NULL COLLATE pg_catalog."C",
@@ -103,6 +133,17 @@ CREATE TABLE public.nodes (
     egress_addresses text DEFAULT 'assign'::text NOT NULL COLLATE pg_catalog."C",
     drained boolean DEFAULT false NOT NULL
 );
+CREATE TABLE public.orders (
+    id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    plan_id text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    at_us bigint NOT NULL,
+    original_micro bigint NOT NULL,
+    amount_micro bigint NOT NULL,
+    book bigint NOT NULL,
+    detail text NOT NULL COLLATE pg_catalog."C"
+);
 CREATE TABLE public.plans (
     id text NOT NULL COLLATE pg_catalog."C",
     account_id text NOT NULL COLLATE pg_catalog."C",
@@ -133,7 +174,27 @@ CREATE TABLE public.plans (
     waiting boolean NOT NULL,
     address text COLLATE pg_catalog."C",
     egress_node_id text COLLATE pg_catalog."C",
-    leaving_node_id text COLLATE pg_catalog."C"
+    leaving_node_id text COLLATE pg_catalog."C",
+    prepaid_micro bigint DEFAULT 0 NOT NULL
+);
+CREATE TABLE public.price_books (
+    version bigint NOT NULL,
+    effective_us bigint NOT NULL,
+    currency text NOT NULL COLLATE pg_catalog."C",
+    items text NOT NULL COLLATE pg_catalog."C",
+    created_us bigint NOT NULL
+);
+CREATE TABLE public.purses (
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    balance_micro bigint NOT NULL,
+    credit_limit_micro bigint NOT NULL,
+    discount_bp bigint NOT NULL,
+    standing text NOT NULL COLLATE pg_catalog."C",
+    overdue_since_us bigint,
+    entries bigint NOT NULL,
+    month text COLLATE pg_catalog."C",
+    suspends_us bigint,
+    states_us bigint
 );
 CREATE TABLE public.rules (
     id text NOT NULL COLLATE pg_catalog."C",
@@ -149,6 +210,23 @@ CREATE TABLE public.rules (
 CREATE TABLE public.seaql_migrations (
     version character varying NOT NULL,
     applied_at bigint NOT NULL
+);
+CREATE TABLE public.segments (
+    plan_id text NOT NULL COLLATE pg_catalog."C",
+    number bigint NOT NULL,
+    from_us bigint NOT NULL,
+    to_us bigint,
+    peak_bps bigint NOT NULL
+);
+CREATE TABLE public.statements (
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    month text NOT NULL COLLATE pg_catalog."C",
+    opening_micro bigint NOT NULL,
+    hours_micro bigint NOT NULL,
+    round_down_micro bigint NOT NULL,
+    total_micro bigint NOT NULL,
+    closing_micro bigint NOT NULL,
+    issued_us bigint NOT NULL
 );
 CREATE TABLE public.tokens (
     id text NOT NULL COLLATE pg_catalog."C",
@@ -206,6 +284,10 @@ ALTER TABLE ONLY public.address_uses
     ADD CONSTRAINT address_uses_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.addresses
     ADD CONSTRAINT addresses_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.bill_lines
+    ADD CONSTRAINT bill_lines_pkey PRIMARY KEY (plan_id, item, hour_us, revision);
+ALTER TABLE ONLY public.bills
+    ADD CONSTRAINT bills_pkey PRIMARY KEY (plan_id);
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (revision, number);
 ALTER TABLE ONLY public.idempotency
@@ -214,16 +296,28 @@ ALTER TABLE ONLY public.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.instances
     ADD CONSTRAINT instances_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.ledger
+    ADD CONSTRAINT ledger_pkey PRIMARY KEY (account_id, number);
 ALTER TABLE ONLY public.networks
     ADD CONSTRAINT networks_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.nodes
     ADD CONSTRAINT nodes_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.price_books
+    ADD CONSTRAINT price_books_pkey PRIMARY KEY (version);
+ALTER TABLE ONLY public.purses
+    ADD CONSTRAINT purses_pkey PRIMARY KEY (account_id);
 ALTER TABLE ONLY public.rules
     ADD CONSTRAINT rules_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.seaql_migrations
     ADD CONSTRAINT seaql_migrations_pkey PRIMARY KEY (version);
+ALTER TABLE ONLY public.segments
+    ADD CONSTRAINT segments_pkey PRIMARY KEY (plan_id, number);
+ALTER TABLE ONLY public.statements
+    ADD CONSTRAINT statements_pkey PRIMARY KEY (account_id, month);
 ALTER TABLE ONLY public.tokens
     ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.usage_instances
@@ -240,6 +334,9 @@ CREATE INDEX address_uses_of_plan ON public.address_uses USING btree (plan_id, u
 CREATE UNIQUE INDEX addresses_number ON public.addresses USING btree (number);
 CREATE INDEX addresses_of_region ON public.addresses USING btree (region, plan_id, number);
 CREATE UNIQUE INDEX addresses_plan ON public.addresses USING btree (plan_id);
+CREATE INDEX bill_lines_of_month ON public.bill_lines USING btree (account_id, month, hour_us);
+CREATE INDEX bills_due ON public.bills USING btree (next_us, plan_id);
+CREATE INDEX bills_of_account ON public.bills USING btree (account_id, next_us);
 CREATE INDEX events_at ON public.events USING btree (at_us);
 CREATE INDEX events_of_account ON public.events USING btree (account_id, revision, number);
 CREATE INDEX events_of_subject ON public.events USING btree (subject, revision, number);
@@ -251,6 +348,8 @@ CREATE UNIQUE INDEX instances_name ON public.instances USING btree (network_id, 
 CREATE INDEX instances_of_account ON public.instances USING btree (account_id, created_us, id);
 CREATE INDEX instances_of_network ON public.instances USING btree (network_id, created_us, id);
 CREATE INDEX instances_of_rule ON public.instances USING btree (rule_id);
+CREATE INDEX ledger_of_month ON public.ledger USING btree (account_id, month, number);
+CREATE UNIQUE INDEX ledger_source ON public.ledger USING btree (kind, source);
 CREATE INDEX networks_age ON public.networks USING btree (created_us, id);
 CREATE INDEX networks_default_rule ON public.networks USING btree (default_rule_id);
 CREATE UNIQUE INDEX networks_external_id ON public.networks USING btree (account_id, external_id);
@@ -260,6 +359,8 @@ CREATE INDEX networks_of_account ON public.networks USING btree (account_id, cre
 CREATE INDEX networks_of_zone ON public.networks USING btree (region, zone);
 CREATE UNIQUE INDEX nodes_name ON public.nodes USING btree (name);
 CREATE INDEX nodes_region ON public.nodes USING btree (region);
+CREATE INDEX orders_of_account ON public.orders USING btree (account_id, at_us, id);
+CREATE INDEX orders_of_plan ON public.orders USING btree (plan_id, at_us, id);
 CREATE UNIQUE INDEX plans_address ON public.plans USING btree (address);
 CREATE INDEX plans_age ON public.plans USING btree (created_us, id);
 CREATE INDEX plans_due ON public.plans USING btree (due_us, id);
@@ -268,10 +369,13 @@ CREATE UNIQUE INDEX plans_network ON public.plans USING btree (network_id);
 CREATE INDEX plans_of_account ON public.plans USING btree (account_id, created_us, id);
 CREATE INDEX plans_of_egress_node ON public.plans USING btree (egress_node_id);
 CREATE INDEX plans_waiting ON public.plans USING btree (region, waiting);
+CREATE INDEX purses_stating ON public.purses USING btree (states_us);
+CREATE INDEX purses_suspending ON public.purses USING btree (suspends_us);
 CREATE INDEX rules_age ON public.rules USING btree (created_us, id);
 CREATE INDEX rules_changed ON public.rules USING btree (plan_id, revision);
 CREATE UNIQUE INDEX rules_name ON public.rules USING btree (plan_id, name);
 CREATE INDEX rules_of_account ON public.rules USING btree (account_id, created_us, id);
+CREATE INDEX segments_ended ON public.segments USING btree (plan_id, to_us);
 CREATE INDEX tokens_account ON public.tokens USING btree (account_id);
 CREATE UNIQUE INDEX tokens_hash ON public.tokens USING btree (hash);
 CREATE INDEX tokens_node ON public.tokens USING btree (node_id);
@@ -291,16 +395,22 @@ ALTER TABLE ONLY public.instances
     ADD CONSTRAINT instances_network_id_fkey FOREIGN KEY (network_id) REFERENCES public.networks(id) ON DELETE RESTRICT;
 ALTER TABLE ONLY public.instances
     ADD CONSTRAINT instances_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES public.rules(id) ON DELETE RESTRICT;
+ALTER TABLE ONLY public.ledger
+    ADD CONSTRAINT ledger_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE RESTRICT;
 ALTER TABLE ONLY public.networks
     ADD CONSTRAINT networks_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE RESTRICT;
 ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE RESTRICT;
 ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_network_id_fkey FOREIGN KEY (network_id) REFERENCES public.networks(id) ON DELETE RESTRICT;
+ALTER TABLE ONLY public.purses
+    ADD CONSTRAINT purses_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE RESTRICT;
 ALTER TABLE ONLY public.rules
     ADD CONSTRAINT rules_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE RESTRICT;
 ALTER TABLE ONLY public.rules
     ADD CONSTRAINT rules_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES public.plans(id) ON DELETE RESTRICT;
+ALTER TABLE ONLY public.statements
+    ADD CONSTRAINT statements_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE RESTRICT;
 ALTER TABLE ONLY public.tokens
     ADD CONSTRAINT tokens_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE RESTRICT;
 ALTER TABLE ONLY public.tokens

@@ -26,6 +26,27 @@ CREATE TABLE "addresses" (
 CREATE UNIQUE INDEX "addresses_number" ON "addresses" ("number");
 CREATE INDEX "addresses_of_region" ON "addresses" ("region", "plan_id", "number");
 CREATE UNIQUE INDEX "addresses_plan" ON "addresses" ("plan_id");
+CREATE TABLE "bill_lines" (
+    "plan_id" text NOT NULL,
+    "item" text NOT NULL,
+    "hour_us" integer NOT NULL,
+    "revision" integer NOT NULL,
+    "account_id" text NOT NULL,
+    "month" text NOT NULL,
+    "quantity" integer NOT NULL,
+    "original_micro" integer NOT NULL,
+    "amount_micro" integer NOT NULL,
+    "discount_bp" integer NOT NULL,
+    "book" integer NOT NULL,
+    "held" boolean NOT NULL,
+    PRIMARY KEY ("plan_id", "item", "hour_us", "revision") );
+CREATE INDEX "bill_lines_of_month" ON "bill_lines" ("account_id", "month", "hour_us");
+CREATE TABLE "bills" (
+    "plan_id" text NOT NULL PRIMARY KEY,
+    "account_id" text NOT NULL,
+    "next_us" integer NOT NULL );
+CREATE INDEX "bills_due" ON "bills" ("next_us", "plan_id");
+CREATE INDEX "bills_of_account" ON "bills" ("account_id", "next_us");
 CREATE TABLE "events" (
     "revision" integer NOT NULL,
     "number" integer NOT NULL,
@@ -76,6 +97,20 @@ CREATE UNIQUE INDEX "instances_name" ON "instances" ("network_id", "name");
 CREATE INDEX "instances_of_account" ON "instances" ("account_id", "created_us", "id");
 CREATE INDEX "instances_of_network" ON "instances" ("network_id", "created_us", "id");
 CREATE INDEX "instances_of_rule" ON "instances" ("rule_id");
+CREATE TABLE "ledger" (
+    "account_id" text NOT NULL,
+    "number" integer NOT NULL,
+    "kind" text NOT NULL,
+    "source" text NOT NULL,
+    "amount_micro" integer NOT NULL,
+    "balance_micro" integer NOT NULL,
+    "at_us" integer NOT NULL,
+    "month" text NOT NULL,
+    "detail" text NOT NULL,
+    PRIMARY KEY ("account_id", "number"),
+    FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT );
+CREATE INDEX "ledger_of_month" ON "ledger" ("account_id", "month", "number");
+CREATE UNIQUE INDEX "ledger_source" ON "ledger" ("kind", "source");
 CREATE TABLE "networks" (
     "id" text NOT NULL PRIMARY KEY,
     "account_id" text NOT NULL,
@@ -126,6 +161,18 @@ CREATE TABLE "nodes" (
     "drained" boolean NOT NULL DEFAULT FALSE);
 CREATE UNIQUE INDEX "nodes_name" ON "nodes" ("name");
 CREATE INDEX "nodes_region" ON "nodes" ("region");
+CREATE TABLE "orders" (
+    "id" text NOT NULL PRIMARY KEY,
+    "account_id" text NOT NULL,
+    "plan_id" text NOT NULL,
+    "kind" text NOT NULL,
+    "at_us" integer NOT NULL,
+    "original_micro" integer NOT NULL,
+    "amount_micro" integer NOT NULL,
+    "book" integer NOT NULL,
+    "detail" text NOT NULL );
+CREATE INDEX "orders_of_account" ON "orders" ("account_id", "at_us", "id");
+CREATE INDEX "orders_of_plan" ON "orders" ("plan_id", "at_us", "id");
 CREATE TABLE "plans" (
     "id" text NOT NULL PRIMARY KEY,
     "account_id" text NOT NULL,
@@ -157,6 +204,7 @@ CREATE TABLE "plans" (
     "address" text,
     "egress_node_id" text,
     "leaving_node_id" text,
+    "prepaid_micro" integer NOT NULL DEFAULT 0,
     FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT,
     FOREIGN KEY ("network_id") REFERENCES "networks" ("id") ON DELETE RESTRICT );
 CREATE UNIQUE INDEX "plans_address" ON "plans" ("address");
@@ -167,6 +215,26 @@ CREATE UNIQUE INDEX "plans_network" ON "plans" ("network_id");
 CREATE INDEX "plans_of_account" ON "plans" ("account_id", "created_us", "id");
 CREATE INDEX "plans_of_egress_node" ON "plans" ("egress_node_id");
 CREATE INDEX "plans_waiting" ON "plans" ("region", "waiting");
+CREATE TABLE "price_books" (
+    "version" integer NOT NULL PRIMARY KEY,
+    "effective_us" integer NOT NULL,
+    "currency" text NOT NULL,
+    "items" text NOT NULL,
+    "created_us" integer NOT NULL );
+CREATE TABLE "purses" (
+    "account_id" text NOT NULL PRIMARY KEY,
+    "balance_micro" integer NOT NULL,
+    "credit_limit_micro" integer NOT NULL,
+    "discount_bp" integer NOT NULL,
+    "standing" text NOT NULL,
+    "overdue_since_us" integer,
+    "entries" integer NOT NULL,
+    "month" text,
+    "suspends_us" integer,
+    "states_us" integer,
+    FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT );
+CREATE INDEX "purses_stating" ON "purses" ("states_us");
+CREATE INDEX "purses_suspending" ON "purses" ("suspends_us");
 CREATE TABLE "rules" (
     "id" text NOT NULL PRIMARY KEY,
     "account_id" text NOT NULL,
@@ -186,6 +254,25 @@ CREATE INDEX "rules_of_account" ON "rules" ("account_id", "created_us", "id");
 CREATE TABLE "seaql_migrations" (
     "version" varchar NOT NULL PRIMARY KEY,
     "applied_at" integer NOT NULL );
+CREATE TABLE "segments" (
+    "plan_id" text NOT NULL,
+    "number" integer NOT NULL,
+    "from_us" integer NOT NULL,
+    "to_us" integer,
+    "peak_bps" integer NOT NULL,
+    PRIMARY KEY ("plan_id", "number") );
+CREATE INDEX "segments_ended" ON "segments" ("plan_id", "to_us");
+CREATE TABLE "statements" (
+    "account_id" text NOT NULL,
+    "month" text NOT NULL,
+    "opening_micro" integer NOT NULL,
+    "hours_micro" integer NOT NULL,
+    "round_down_micro" integer NOT NULL,
+    "total_micro" integer NOT NULL,
+    "closing_micro" integer NOT NULL,
+    "issued_us" integer NOT NULL,
+    PRIMARY KEY ("account_id", "month"),
+    FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE RESTRICT );
 CREATE TABLE "tokens" (
     "id" text NOT NULL PRIMARY KEY,
     "name" text NOT NULL,

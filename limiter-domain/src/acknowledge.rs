@@ -71,7 +71,7 @@ pub fn acknowledged(plan: &Plan, settings: &Settings, now: Timestamp, revision: 
     let Some(operation) = next.operation.take() else {
         let waited = plan.applied_peak != plan.peak;
         let detail = format!("peak {} -> {} in force", plan.applied_peak, plan.peak);
-        return waited.then(|| Step::of(plan, next, revision).with(now, EventKind::PlanResized, detail));
+        return waited.then(|| Step::of(plan, next, now, revision).with(now, EventKind::PlanResized, detail));
     };
     let (status, event) = match operation.kind {
         OperationKind::Provision | OperationKind::Associate => (Status::InUse, EventKind::PlanInUse),
@@ -89,7 +89,7 @@ pub fn acknowledged(plan: &Plan, settings: &Settings, now: Timestamp, revision: 
     if operation.kind == OperationKind::Provision {
         order::provision(&mut next, settings, now);
     }
-    Some(Step::of(plan, next, revision).with(now, event, format!("network {network}")))
+    Some(Step::of(plan, next, now, revision).with(now, event, format!("network {network}")))
 }
 
 /// `step`, and what it completes at once because no node has to acknowledge it.

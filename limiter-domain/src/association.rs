@@ -83,7 +83,7 @@ pub fn associate(plan: &Plan, slot: &Slot<'_>, now: Timestamp, revision: Revisio
     slot.places(&mut next);
     next.start(OperationKind::Associate, now);
     let detail = format!("association with network {}", slot.network.id);
-    Ok(Step::of(plan, next, revision).with(now, EventKind::PlanChanging, detail))
+    Ok(Step::of(plan, next, now, revision).with(now, EventKind::PlanChanging, detail))
 }
 
 /// Begins to take `plan` from its network, also while its association is under way: T10. The network is
@@ -93,7 +93,7 @@ pub fn associate(plan: &Plan, slot: &Slot<'_>, now: Timestamp, revision: Revisio
 pub fn dissociate(plan: &Plan, now: Timestamp, revision: Revision) -> Result<Step, Refusal> {
     admit(plan, Verb::Dissociate, false)?;
     if plan.operation.as_ref().is_some_and(|op| op.kind == OperationKind::Dissociate) {
-        return Ok(Step::of(plan, plan.clone(), revision));
+        return Ok(Step::of(plan, plan.clone(), now, revision));
     }
     Ok(withdraw(plan, None, now, revision))
 }
@@ -107,5 +107,5 @@ pub(crate) fn withdraw(plan: &Plan, reason: Option<Arc<str>>, now: Timestamp, re
     let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     next.reason = reason;
     let detail = format!("dissociation from network {network}{why}");
-    Step::of(plan, next, revision).purging().with(now, EventKind::PlanChanging, detail)
+    Step::of(plan, next, now, revision).purging().with(now, EventKind::PlanChanging, detail)
 }

@@ -110,7 +110,7 @@ pub fn move_to(
         return Err(Refusal::new(Code::PlanNotAssociated, message));
     };
     if egress.node.as_ref() == Some(&to.id) {
-        return Ok(Step::of(plan, plan.clone(), revision));
+        return Ok(Step::of(plan, plan.clone(), now, revision));
     }
     Ok(moved(plan, Some(to.id.clone()), nodes, now, revision))
 }
@@ -125,7 +125,7 @@ pub fn bind(
 ) -> Step {
     let mut next = plan.clone();
     next.egress = Some(Egress { node, ..Egress::unused(address) });
-    Step::of(plan, next, revision).with(now, EventKind::PlanAddressBound, address.to_string())
+    Step::of(plan, next, now, revision).with(now, EventKind::PlanAddressBound, address.to_string())
 }
 
 /// Refuses a network that is translated where one of its nodes has no address to share, and any where an
@@ -177,7 +177,7 @@ pub(crate) fn arrive(plan: &Plan, egress: &Egress, now: Timestamp, revision: Rev
     let mut next = plan.clone();
     next.egress = Some(Egress { leaving: None, ..egress.clone() });
     let detail = format!("{} at {}", egress.address, shown(egress.node.as_ref()));
-    Step::of(plan, next, revision).with(now, EventKind::PlanAddressMoved, detail)
+    Step::of(plan, next, now, revision).with(now, EventKind::PlanAddressMoved, detail)
 }
 
 /// What the packets of `network` leave through at `node`; [`None`]: it must not let them out. `plan` is the
@@ -196,7 +196,7 @@ pub(crate) fn told(network: &Network, plan: Option<&Plan>, node: &Node) -> Optio
 
 /// Nobody is told of the address before the node that has it let go; going back to that one is at once.
 fn moved(plan: &Plan, to: Option<NodeId>, nodes: &[Node], now: Timestamp, revision: Revision) -> Step {
-    let Some(egress) = &plan.egress else { return Step::of(plan, plan.clone(), revision) };
+    let Some(egress) = &plan.egress else { return Step::of(plan, plan.clone(), now, revision) };
     let from = egress.holder().filter(|from| to.as_ref() != Some(from));
     let leaving = nodes.iter().find(|node| Some(&node.id) == from && may_hold(node));
     let detail = format!("{} from {} to {}", egress.address, shown(egress.holder()), shown(to.as_ref()));
@@ -204,7 +204,7 @@ fn moved(plan: &Plan, to: Option<NodeId>, nodes: &[Node], now: Timestamp, revisi
     next.egress =
         Some(Egress { address: egress.address, node: to, leaving: leaving.map(|node| node.id.clone()) });
     let kind = if leaving.is_some() { EventKind::PlanAddressMoving } else { EventKind::PlanAddressMoved };
-    Step::of(plan, next, revision).with(now, kind, detail)
+    Step::of(plan, next, now, revision).with(now, kind, detail)
 }
 
 /// A fenced node passes nothing, and one that never asked was never told anything.

@@ -79,6 +79,8 @@ id!(InstanceId, "in-", "an instance");
 id!(PlanId, "np-", "a plan");
 id!(RuleId, "ru-", "a rule");
 id!(AddressUseId, "au-", "the use of an address");
+id!(OrderId, "or-", "an order");
+id!(NoteId, "no-", "what an operator wrote into an account");
 
 #[cfg(test)]
 mod tests {

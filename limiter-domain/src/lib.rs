@@ -7,6 +7,7 @@
 mod account;
 pub mod acknowledge;
 pub mod association;
+pub mod bill;
 pub mod claims;
 mod duration;
 pub mod egress;
@@ -14,12 +15,15 @@ mod event;
 pub mod guard;
 mod id;
 pub mod instance;
+pub mod ledger;
 pub mod mode;
 pub mod network;
 pub mod node;
 pub mod node_delta;
 pub mod node_state;
 pub mod order;
+pub mod overdue;
+pub mod percentile;
 mod plan;
 pub mod pool;
 pub mod price;
@@ -29,18 +33,23 @@ pub mod renewal;
 pub mod resize;
 pub mod rule;
 pub mod schedule;
+pub mod segment;
 mod settings;
+pub mod statement;
 mod step;
 pub mod term;
 mod text;
 pub mod usage;
 pub mod usage_source;
+mod worth;
 
 pub use account::{Account, Role, Token, User};
 pub use duration::Duration;
 pub use egress::Egress;
 pub use event::{Event, EventKind};
-pub use id::{AccountId, AddressUseId, InstanceId, NetworkId, NodeId, PlanId, RuleId, TokenId, UserId};
+pub use id::{
+    AccountId, AddressUseId, InstanceId, NetworkId, NodeId, NoteId, OrderId, PlanId, RuleId, TokenId, UserId,
+};
 pub use instance::Instance;
 pub use mode::NetworkMode;
 pub use network::{Network, NetworkEgress, NetworkKind, NetworkStatus};

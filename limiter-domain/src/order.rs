@@ -1,5 +1,6 @@
 //! Ordering a plan.
 
+use std::mem;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use jiff::Timestamp;
 use limiter_state::Rate;
 
 use crate::association::Slot;
-use crate::price::{Amount, Item, agreed};
+use crate::price::{Amount, Money, Order, OrderKind, agreed};
 use crate::{
     AccountId, Business, Charge, Code, Duration, Egress, EventKind, NetworkId, OperationKind, Pay, Plan,
     PlanId, Refusal, Revision, Settings, Status, Step, term, text,
@@ -49,6 +50,8 @@ pub struct Facts<'a> {
     pub external_id_taken: bool,
     /// Whether there is an address for it.
     pub supply: Supply,
+    /// Prices, and what the account has.
+    pub money: Money<'a>,
 }
 
 /// The addresses of a region.
@@ -67,8 +70,8 @@ pub enum Supply {
 ///
 /// Refused with `InvalidParameter`, `InvalidBandwidth`, `InvalidChargeType`, `InvalidPeriod`,
 /// `AutoRenewNotSupported`, `AgreementNotAccepted`, `NetworkNotFound`, `RegionMismatch`, `NetworkNotReady`,
-/// `NetworkHasPlan`, `NetworkHasNoNode`, `NameDuplicate`, `QuotaExceeded.Plan`, `NoAddressAvailable` and
-/// `QuoteChanged`.
+/// `NetworkHasPlan`, `NetworkHasNoNode`, `NameDuplicate`, `QuotaExceeded.Plan`, `NoAddressAvailable`,
+/// `QuoteChanged`, `InsufficientBalance` and `AccountOverdue`.
 pub fn create(
     id: PlanId,
     account: AccountId,
@@ -83,24 +86,21 @@ pub fn create(
     text::free(facts.external_id_taken, "external_id", new.external_id.as_deref())?;
     quota(facts, &ordered, settings)?;
     ordered.egress = address(facts.supply, &ordered.region)?.map(Egress::unused);
-    let item = match new.duration {
-        Some(duration) => Item::Period { peak: ordered.peak, duration },
-        None => Item::Activation,
-    };
-    let amount = agreed(&item, new.expected_amount)?;
+    let paid = pay(&ordered, new, &facts.money, settings, now)?;
+    ordered.prepaid = paid.amount;
     let mut plan = ordered.clone();
     let created = describe(new, &plan);
     if let Some(slot) = slot {
         plan.network = Some(slot.network.id.clone());
         slot.places(&mut plan);
         plan.start(OperationKind::Provision, now);
-        let step = Step::of(&ordered, plan, revision).costing(amount);
+        let step = Step::of(&ordered, plan, now, revision).costing(paid);
         return Ok(step.with(now, EventKind::PlanCreated, created));
     }
     provision(&mut plan, settings, now);
     plan.status = Status::NotAssociated;
     plan.generation = revision;
-    let step = Step::of(&ordered, plan, revision).costing(amount);
+    let step = Step::of(&ordered, plan, now, revision).costing(paid);
     Ok(step.with(now, EventKind::PlanCreated, created).with(now, EventKind::PlanNotAssociated, "provisioned"))
 }
 
@@ -133,7 +133,8 @@ pub(crate) fn provision(plan: &mut Plan, settings: &Settings, now: Timestamp) {
     plan.provisioned_at = Some(now);
     plan.ticked_at = plan.ticked_at.max(now);
     if let (Pay::PrePaid, Some(duration)) = (plan.pay, plan.duration) {
-        let term = term::start(now, duration, settings);
+        let mut term = term::start(now, duration, settings);
+        term.slice.value = mem::take(&mut plan.prepaid);
         plan.expires_at = Some(term.expires_at);
         plan.anchor_day = Some(term.anchor_day);
         plan.slices.push(term.slice);
@@ -180,10 +181,30 @@ fn blank(
         duration: new.duration,
         auto_renew: new.auto_renew,
         release_at: None,
+        prepaid: Amount::ZERO,
         slices: Vec::new(),
         ticked_at: now,
         version: 0,
     })
+}
+
+/// A subscription is paid before it begins. Pay-as-you-go is not, but the account must be able to pay for a
+/// while of it; a plan charged by traffic counts as 2^30 bytes an hour.
+fn pay(
+    plan: &Plan,
+    new: &NewPlan,
+    money: &Money<'_>,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<Order, Refusal> {
+    if let Some(duration) = new.duration {
+        let prices = money.period(plan.peak, duration, now);
+        return agreed(Order::new(OrderKind::Purchase, now, prices, money), new.expected_amount, money);
+    }
+    let free = (Amount::ZERO, Amount::ZERO);
+    let order = agreed(Order::new(OrderKind::Activate, now, free, money), new.expected_amount, money)?;
+    money.starts_as_you_go(plan, settings, now)?;
+    Ok(order)
 }
 
 fn period(new: &NewPlan) -> Result<(), Refusal> {

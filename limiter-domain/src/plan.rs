@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use limiter_state::Rate;
 
+use crate::price::Amount;
 use crate::{AccountId, Duration, Egress, NetworkId, PlanId, Revision};
 
 /// The premium bandwidth plan of a network.
@@ -56,6 +57,8 @@ pub struct Plan {
     pub auto_renew: bool,
     /// When it is released, while it is expired or overdue.
     pub release_at: Option<Timestamp>,
+    /// What was paid for a term that has not begun.
+    pub prepaid: Amount,
     /// Periods that were bought, in order; holes only where a plan was renewed after its expiry.
     pub slices: Vec<Slice>,
     /// Scheduled instants up to this one were worked through.
@@ -143,6 +146,10 @@ pub struct Slice {
     pub last_day: Date,
     /// The duration that was bought.
     pub duration: Duration,
+    /// What is left of what was paid for it, for the days from `value_from` on.
+    pub value: Amount,
+    /// The first day that the value is for.
+    pub value_from: Date,
 }
 
 impl Plan {

@@ -48,6 +48,8 @@ pub enum Fault {
     Missing,
     /// It does not fit the state of things.
     Conflict,
+    /// The account has too little money.
+    Money,
     /// A quota is used up.
     Quota,
     /// There is none left; later there may be.
@@ -103,6 +105,8 @@ codes! {
     NetworkNotFound = "NetworkNotFound", Missing, "No such network of this account.";
     InstanceNotFound = "InstanceNotFound", Missing, "No such instance of this account.";
     PlanNotFound = "PlanNotFound", Missing, "No such plan of this account, or released.";
+    OrderNotFound = "OrderNotFound", Missing, "No such order of this account.";
+    PriceBookNotFound = "PriceBookNotFound", Missing, "No such price book.";
     RuleNotFound = "RuleNotFound", Missing, "No such rule of this account.";
     AssociationNotSupport = "IncorrectPlanStatus.AssociationNotSupport", Conflict, "Not in this status.";
     DissociationNotSupport = "IncorrectPlanStatus.DissociationNotSupport", Conflict, "Not in this status.";
@@ -125,6 +129,8 @@ codes! {
     QuoteChanged = "QuoteChanged", Conflict, "The amount is not the expected one.";
     ResizeNoChange = "ResizeNoChange", Conflict, "The plan has this peak.";
     RenewalHorizonExceeded = "RenewalHorizonExceeded", Conflict, "The term would reach too far ahead.";
+    InsufficientBalance = "InsufficientBalance", Money, "The account has less than it costs.";
+    AccountOverdue = "AccountOverdue", Money, "The account owes more than it may.";
     NameDuplicate = "NameDuplicate", Conflict, "The name is taken.";
     RuleNameDuplicate = "RuleNameDuplicate", Conflict, "The plan has a rule of this name.";
     AddressConflict = "AddressConflict", Conflict, "An address or prefix is taken, or outside its network.";

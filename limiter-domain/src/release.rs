@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use crate::guard::{Verb, admit};
-use crate::price::{Amount, Item, agreed};
-use crate::{EventKind, OperationKind, Plan, Refusal, Revision, Status, Step};
+use crate::price::{Amount, Money, Order, OrderKind, agreed};
+use crate::{EventKind, OperationKind, Plan, Refusal, Revision, Settings, Status, Step, term, worth};
 
 /// How a plan is to end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,11 +15,21 @@ pub struct Ending {
     pub expected_amount: Option<Amount>,
 }
 
-/// Ends a subscription: T22. Refused with the codes of [`admit`] and `QuoteChanged`.
-pub fn unsubscribe(plan: &Plan, ending: Ending, now: Timestamp, revision: Revision) -> Result<Step, Refusal> {
+/// Ends a subscription: T22. The days after today are paid back. Refused with the codes of [`admit`] and
+/// `QuoteChanged`.
+pub fn unsubscribe(
+    plan: &Plan,
+    ending: Ending,
+    money: &Money<'_>,
+    settings: &Settings,
+    now: Timestamp,
+    revision: Revision,
+) -> Result<Step, Refusal> {
     admit(plan, Verb::Unsubscribe, ending.force)?;
-    let amount = agreed(&Item::Refund { plan }, ending.expected_amount)?;
-    Ok(end(plan, "unsubscribed", now, revision).costing(amount))
+    let back = worth::left(&plan.slices, term::billing_day(now, settings)).negated();
+    let order = Order::new(OrderKind::Unsubscribe, now, (back, back), money);
+    let order = agreed(order, ending.expected_amount, money)?;
+    Ok(end(plan, "unsubscribed", now, revision).costing(order))
 }
 
 /// Ends pay-as-you-go: T22. Billing stops now. Refused with the codes of [`admit`].
@@ -34,7 +44,7 @@ pub(crate) fn end(plan: &Plan, why: &str, now: Timestamp, revision: Revision) ->
     next.auto_renew = false;
     next.release_at = None;
     next.status = Status::Releasing;
-    let step = |next| Step::of(plan, next, revision).purging().with(now, EventKind::PlanReleasing, why);
+    let step = |next| Step::of(plan, next, now, revision).purging().with(now, EventKind::PlanReleasing, why);
     if next.network.is_some() {
         next.start(OperationKind::Release, now);
         return step(next);

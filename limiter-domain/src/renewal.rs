@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::guard::{Verb, admit, exists, payment};
-use crate::price::{Amount, Item, agreed};
+use crate::price::{Amount, Money, Order, OrderKind, agreed};
 use crate::{Business, Code, Duration, EventKind, Plan, Refusal, Revision, Settings, Step, order, term};
 
 /// What is asked for.
@@ -19,11 +19,12 @@ pub struct Renewal {
 
 /// Renews a subscription: from its end, or from now where that has passed (T15, T16).
 ///
-/// Refused with `AutoRenewNotSupported`, the codes of [`admit`], `RenewalHorizonExceeded` and
-/// `QuoteChanged`.
+/// Refused with `AutoRenewNotSupported`, the codes of [`admit`], `RenewalHorizonExceeded`, `QuoteChanged`
+/// and `InsufficientBalance`.
 pub fn renew(
     plan: &Plan,
     asked: Renewal,
+    money: &Money<'_>,
     settings: &Settings,
     now: Timestamp,
     revision: Revision,
@@ -37,13 +38,15 @@ pub fn renew(
     admit(plan, Verb::Renew, false)?;
     let mut next = longer(plan, asked.duration, settings, now)?;
     next.auto_renew = asked.auto_renew.unwrap_or(plan.auto_renew);
-    let amount = agreed(&Item::Period { peak: plan.peak, duration: asked.duration }, asked.expected_amount)?;
-    Ok(renewed(plan, next, "renewed", asked.duration, now, revision).costing(amount))
+    let prices = money.period(plan.peak, asked.duration, now);
+    let order = agreed(Order::new(OrderKind::Renew, now, prices, money), asked.expected_amount, money)?;
+    Ok(renewed(plan, next, asked.duration, order, revision))
 }
 
 /// Renews a subscription by itself: T17. Refused as [`renew`] is.
 pub(crate) fn renew_by_itself(
     plan: &Plan,
+    money: &Money<'_>,
     settings: &Settings,
     now: Timestamp,
     revision: Revision,
@@ -51,8 +54,9 @@ pub(crate) fn renew_by_itself(
     admit(plan, Verb::Renew, false)?;
     let duration = plan.duration.unwrap_or(Duration::Month);
     let next = longer(plan, duration, settings, now)?;
-    let amount = agreed(&Item::Period { peak: plan.peak, duration }, None)?;
-    Ok(renewed(plan, next, "renewed by itself", duration, now, revision).costing(amount))
+    let prices = money.period(plan.peak, duration, now);
+    let order = agreed(Order::new(OrderKind::AutoRenew, now, prices, money), None, money)?;
+    Ok(renewed(plan, next, duration, order, revision))
 }
 
 /// Switches automatic renewal on or off. The period is the plan's own [`Plan::duration`].
@@ -70,7 +74,7 @@ pub fn set_auto_renew(plan: &Plan, on: bool, now: Timestamp, revision: Revision)
     let mut next = plan.clone();
     next.auto_renew = on;
     next.ticked_at = plan.ticked_at.max(now);
-    let step = Step::of(plan, next, revision);
+    let step = Step::of(plan, next, now, revision);
     if on == plan.auto_renew {
         return Ok(step);
     }
@@ -105,17 +109,16 @@ fn longer(plan: &Plan, duration: Duration, settings: &Settings, now: Timestamp) 
     Ok(next)
 }
 
-fn renewed(
-    plan: &Plan,
-    next: Plan,
-    how: &str,
-    duration: Duration,
-    now: Timestamp,
-    revision: Revision,
-) -> Step {
+fn renewed(plan: &Plan, next: Plan, duration: Duration, order: Order, revision: Revision) -> Step {
+    let mut next = next;
+    if let Some(slice) = next.slices.last_mut() {
+        slice.value = order.amount;
+    }
     let until = next.expires_at.map(|at| format!(", until {at}")).unwrap_or_default();
+    let how = if order.kind == OrderKind::AutoRenew { "renewed by itself" } else { "renewed" };
     let detail = format!("{how} for {duration}{until}");
-    let step = Step::of(plan, next, revision).with(now, EventKind::PlanRenewed, detail);
+    let now = order.at;
+    let step = Step::of(plan, next, now, revision).with(now, EventKind::PlanRenewed, detail).costing(order);
     match plan.business {
         Business::Normal => step,
         was => step.with(now, EventKind::PlanRestored, format!("{was} -> {}", Business::Normal)),

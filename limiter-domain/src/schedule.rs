@@ -7,6 +7,8 @@
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 
+use crate::price::Money;
+use crate::segment::Turn;
 use crate::{
     Business, Duration, EventKind, OperationKind, Pay, Plan, Revision, Settings, Status, Step, association,
     order, release, renewal, term,
@@ -42,12 +44,18 @@ pub fn next_due(plan: &Plan, settings: &Settings) -> Option<Timestamp> {
 }
 
 /// Works what is due at the instant `due`, as of that instant. [`None`]: nothing is.
-pub fn tick(plan: &Plan, settings: &Settings, due: Timestamp, revision: Revision) -> Option<Step> {
+pub fn tick(
+    plan: &Plan,
+    money: &Money<'_>,
+    settings: &Settings,
+    due: Timestamp,
+    revision: Revision,
+) -> Option<Step> {
     let mut all: Option<Step> = None;
     for work in WORKS {
-        let plan = all.as_ref().map_or(plan, |step| &step.plan);
+        let (plan, money) = after(all.as_ref(), plan, money);
         if when(work, plan, settings) == Some(due) {
-            let step = run(work, plan, settings, due, revision);
+            let step = run(work, plan, &money, settings, due, revision);
             all = Some(match all {
                 Some(before) => before.then(step),
                 None => step,
@@ -61,17 +69,28 @@ pub fn tick(plan: &Plan, settings: &Settings, due: Timestamp, revision: Revision
 }
 
 /// Works all that is due up to `now`, in order of time. [`None`]: nothing is.
-pub fn catch_up(plan: &Plan, settings: &Settings, now: Timestamp, revision: Revision) -> Option<Step> {
+pub fn catch_up(
+    plan: &Plan,
+    money: &Money<'_>,
+    settings: &Settings,
+    now: Timestamp,
+    revision: Revision,
+) -> Option<Step> {
     let mut all: Option<Step> = None;
     loop {
-        let plan = all.as_ref().map_or(plan, |step| &step.plan);
+        let (plan, money) = after(all.as_ref(), plan, money);
         let due = next_due(plan, settings).filter(|due| *due <= now);
-        let Some(step) = due.and_then(|due| tick(plan, settings, due, revision)) else { return all };
+        let Some(step) = due.and_then(|due| tick(plan, &money, settings, due, revision)) else { return all };
         all = Some(match all {
             Some(before) => before.then(step),
             None => step,
         });
     }
+}
+
+/// The plan and the money after what was worked.
+fn after<'a, 'b>(all: Option<&'a Step>, plan: &'a Plan, money: &Money<'b>) -> (&'a Plan, Money<'b>) {
+    all.map_or((plan, *money), |step| (&step.plan, money.after(&step.orders)))
 }
 
 /// When `work` is due next.
@@ -132,17 +151,24 @@ fn first_after(cursor: Timestamp, instants: impl Iterator<Item = Timestamp>) -> 
     instants.filter(|at| *at > cursor).min()
 }
 
-fn run(work: Work, plan: &Plan, settings: &Settings, due: Timestamp, revision: Revision) -> Step {
+fn run(
+    work: Work,
+    plan: &Plan,
+    money: &Money<'_>,
+    settings: &Settings,
+    due: Timestamp,
+    revision: Revision,
+) -> Step {
     match work {
         Work::Deadline => give_up(plan, settings, due, revision),
-        Work::Alarm => Step::of(plan, plan.clone(), revision).with(
+        Work::Alarm => Step::of(plan, plan.clone(), due, revision).with(
             due,
             EventKind::PlanWaiting,
             "nodes have not acknowledged the withdrawal; a node that is dead for ever is to be fenced",
         ),
-        Work::AutoRenew => auto_renew(plan, settings, due, revision),
+        Work::AutoRenew => auto_renew(plan, money, settings, due, revision),
         Work::Expiry if renews_itself(plan) => {
-            let last = auto_renew(plan, settings, due, revision);
+            let last = auto_renew(plan, money, settings, due, revision);
             if last.plan.expires_at > Some(due) {
                 return last;
             }
@@ -152,7 +178,7 @@ fn run(work: Work, plan: &Plan, settings: &Settings, due: Timestamp, revision: R
         Work::Expiry => expire(plan, settings, due, revision),
         Work::Remind => {
             let at = plan.expires_at.unwrap_or(due);
-            Step::of(plan, plan.clone(), revision).with(
+            Step::of(plan, plan.clone(), due, revision).with(
                 due,
                 EventKind::PlanExpiring,
                 format!("expires at {at}"),
@@ -167,14 +193,21 @@ fn give_up(plan: &Plan, settings: &Settings, due: Timestamp, revision: Revision)
     let mut step = association::withdraw(plan, Some(TIMEOUT.into()), due, revision);
     if creating {
         order::provision(&mut step.plan, settings, due);
+        step.turns.extend(Turn::between(plan, &step.plan, due));
     }
     step
 }
 
 /// One attempt; where it fails, only that is noted.
-fn auto_renew(plan: &Plan, settings: &Settings, due: Timestamp, revision: Revision) -> Step {
-    renewal::renew_by_itself(plan, settings, due, revision).unwrap_or_else(|refusal| {
-        let step = Step::of(plan, plan.clone(), revision);
+fn auto_renew(
+    plan: &Plan,
+    money: &Money<'_>,
+    settings: &Settings,
+    due: Timestamp,
+    revision: Revision,
+) -> Step {
+    renewal::renew_by_itself(plan, money, settings, due, revision).unwrap_or_else(|refusal| {
+        let step = Step::of(plan, plan.clone(), due, revision);
         step.with(due, EventKind::PlanAutoRenewFailed, refusal.to_string())
     })
 }
@@ -185,5 +218,5 @@ fn expire(plan: &Plan, settings: &Settings, due: Timestamp, revision: Revision) 
     let release_at = due.saturating_add(settings.retention).unwrap_or(Timestamp::MAX);
     next.release_at = Some(release_at);
     let detail = format!("{} -> {}, released at {release_at}", plan.business, next.business);
-    Step::of(plan, next, revision).with(due, EventKind::PlanExpired, detail)
+    Step::of(plan, next, due, revision).with(due, EventKind::PlanExpired, detail)
 }

@@ -42,6 +42,14 @@ pub struct Settings {
     pub withdrawal_alarm: SignedDuration,
     /// How long an address rests after its plan before another one gets it.
     pub address_quarantine: SignedDuration,
+    /// How long an account may owe too much before its pay-as-you-go plans are suspended.
+    pub grace: SignedDuration,
+    /// How long an account must be able to pay for pay-as-you-go when it starts.
+    pub pay_as_you_go_reserve: SignedDuration,
+    /// How long after its end an hour of pay-by-bandwidth is billed.
+    pub bill_delay: SignedDuration,
+    /// How long after its end the statement of a month is written.
+    pub statement_delay: SignedDuration,
     /// The agreement that every order must name; [`None`]: there is none.
     pub agreement_version: Option<Arc<str>>,
 }
@@ -67,6 +75,10 @@ impl Default for Settings {
             associate_deadline: SignedDuration::from_mins(10),
             withdrawal_alarm: SignedDuration::from_mins(10),
             address_quarantine: SignedDuration::from_hours(24),
+            grace: SignedDuration::from_hours(24),
+            pay_as_you_go_reserve: SignedDuration::from_hours(24),
+            bill_delay: SignedDuration::from_mins(5),
+            statement_delay: SignedDuration::from_hours(73),
             agreement_version: None,
         }
     }

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use crate::mode::enforced;
-use crate::price::Amount;
+use crate::price::{Amount, Order};
+use crate::segment::Turn;
 use crate::{EventKind, Plan, Revision};
 
 /// What an operation does to a plan. All of it is written in one transaction, or nothing.
@@ -18,8 +19,10 @@ pub struct Step {
     pub purge_rules: bool,
     /// The nodes that carry the plan's network are to be sent a new state.
     pub reaches_nodes: bool,
-    /// What the account pays for it; negative: what it gets back.
-    pub amount: Amount,
+    /// What the account pays for it, or gets back, in order.
+    pub orders: Vec<Order>,
+    /// Where its billable history goes on, in order.
+    pub turns: Vec<Turn>,
     /// What happened to the plan, in order.
     pub events: Vec<Happening>,
 }
@@ -53,14 +56,20 @@ impl Happening {
 }
 
 impl Step {
-    /// The step from `before` to `plan`. Where nodes must know, their acknowledgement is of `revision`.
-    pub(crate) fn of(before: &Plan, mut plan: Plan, revision: Revision) -> Self {
+    /// The step from `before` to `plan` at `at`. Where nodes must know, their acknowledgement is of `revision`.
+    pub(crate) fn of(before: &Plan, mut plan: Plan, at: Timestamp, revision: Revision) -> Self {
         let starts = plan.operation.is_some() && plan.operation != before.operation;
         let reaches_nodes = starts || enforced(before) != enforced(&plan);
         if reaches_nodes {
             plan.generation = revision;
         }
-        Self { plan, purge_rules: false, reaches_nodes, amount: Amount::ZERO, events: Vec::new() }
+        let turns = Turn::between(before, &plan, at).into_iter().collect();
+        Self { plan, purge_rules: false, reaches_nodes, orders: Vec::new(), turns, events: Vec::new() }
+    }
+
+    /// What the account pays for all of it; below zero: what it gets back.
+    pub fn amount(&self) -> Amount {
+        self.orders.iter().map(|order| order.amount).sum()
     }
 
     pub(crate) fn with(mut self, at: Timestamp, kind: EventKind, detail: impl Into<String>) -> Self {
@@ -68,8 +77,9 @@ impl Step {
         self
     }
 
-    pub(crate) fn costing(self, amount: Amount) -> Self {
-        Self { amount, ..self }
+    pub(crate) fn costing(mut self, order: Order) -> Self {
+        self.orders.push(order);
+        self
     }
 
     pub(crate) fn purging(self) -> Self {
@@ -79,11 +89,14 @@ impl Step {
     /// This step and the one after it as one.
     pub(crate) fn then(mut self, next: Self) -> Self {
         self.events.extend(next.events);
+        self.orders.extend(next.orders);
+        self.turns.extend(next.turns);
         Self {
             plan: next.plan,
             purge_rules: self.purge_rules || next.purge_rules,
             reaches_nodes: self.reaches_nodes || next.reaches_nodes,
-            amount: self.amount.plus(next.amount),
+            orders: self.orders,
+            turns: self.turns,
             events: self.events,
         }
     }

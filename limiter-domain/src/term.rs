@@ -4,6 +4,7 @@ use jiff::civil::Date;
 use jiff::tz::Offset;
 use jiff::{Timestamp, ToSpan as _};
 
+use crate::price::Amount;
 use crate::{Duration, Settings, Slice};
 
 /// A bought period with what follows from it.
@@ -18,10 +19,12 @@ pub struct Term {
 }
 
 /// The term of a plan that starts at `at`. The rest of that day is a gift.
+///
+/// Nothing is paid for its slice yet, which is also so for [`extend`].
 pub fn start(at: Timestamp, duration: Duration, settings: &Settings) -> Term {
     let first_day = billing_day(at, settings);
     let last_day = later(first_day, duration, first_day.day()).saturating_add(1.day());
-    term(Slice { first_day, last_day, duration }, last_day.day(), settings)
+    term(unpaid(first_day, last_day, duration), last_day.day(), settings)
 }
 
 /// The term that follows one which ends at `expires_at`.
@@ -29,7 +32,12 @@ pub fn extend(expires_at: Timestamp, anchor_day: i8, duration: Duration, setting
     let first_day = billing_day(expires_at, settings);
     let last_day = later(first_day, duration, anchor_day);
     let anchor_day = if duration.months().is_some() { anchor_day } else { last_day.day() };
-    term(Slice { first_day, last_day, duration }, anchor_day, settings)
+    term(unpaid(first_day, last_day, duration), anchor_day, settings)
+}
+
+/// The first instant of the billing day after `day`.
+pub(crate) fn end_of_day(day: Date, settings: &Settings) -> Timestamp {
+    day.tomorrow().map_or(Timestamp::MAX, |next| hour_of_day(next, 0, settings))
 }
 
 /// The calendar day of the billing zone.
@@ -47,6 +55,10 @@ pub fn horizon(now: Timestamp, settings: &Settings) -> Timestamp {
     let years = settings.renew_horizon_years.clamp(0, 1000).years();
     let latest = zone(settings).to_datetime(now).saturating_add(years);
     zone(settings).to_timestamp(latest).unwrap_or(Timestamp::MAX)
+}
+
+fn unpaid(first_day: Date, last_day: Date, duration: Duration) -> Slice {
+    Slice { first_day, last_day, duration, value: Amount::ZERO, value_from: first_day }
 }
 
 fn term(slice: Slice, anchor_day: i8, settings: &Settings) -> Term {

@@ -6,6 +6,7 @@ use ipnet::{IpNet, Ipv4Net};
 use jiff::Timestamp;
 use limiter_control::secret;
 use limiter_control::store::{Store, Write};
+use limiter_domain::price::Amount;
 use limiter_domain::{
     Account, AccountId, Business, Charge, Instance, InstanceId, Network, NetworkEgress, NetworkId,
     NetworkKind, NetworkStatus, Node, NodeId, NodeInterface, Pay, Plan, PlanId, Role, Rule, RuleId, Status,
@@ -165,6 +166,7 @@ impl Fill {
             duration: None,
             auto_renew: false,
             release_at: None,
+            prepaid: Amount::ZERO,
             slices: Vec::new(),
             ticked_at: self.now,
             version: 1,

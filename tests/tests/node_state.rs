@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use limiter_domain::node_state::{World, node_state};
+use limiter_domain::price::Amount;
 use limiter_domain::{
     AccountId, Business, Charge, Duration, Egress, Instance, InstanceId, Network, NetworkEgress, NetworkId,
     NetworkKind, NetworkStatus, Node, NodeId, NodeInterface, Operation, OperationKind, Pay, Plan, PlanId,
@@ -194,6 +195,7 @@ fn plan_of(index: u8, random: u8, network: &Network) -> Plan {
         duration: prepaid.then_some(Duration::Month),
         auto_renew: false,
         release_at: None,
+        prepaid: Amount::ZERO,
         slices: Vec::new(),
         ticked_at: end,
         version: 1,

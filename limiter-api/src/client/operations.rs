@@ -21,7 +21,7 @@ use crate::views::{
     Rule, Secret, StatusView, Token, User,
 };
 
-type Answer<T> = Result<T, ClientError>;
+pub(super) type Answer<T> = Result<T, ClientError>;
 
 /// A control plane and the right to call it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -84,19 +84,23 @@ impl Client {
         self.list(&["events"], query).await
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Answer<T> {
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Answer<T> {
         self.transport.call(Method::GET, path).answer().await
     }
 
-    async fn list<T: DeserializeOwned>(&self, path: &[&str], query: &impl Serialize) -> Answer<T> {
+    pub(super) async fn list<T: DeserializeOwned>(&self, path: &[&str], query: &impl Serialize) -> Answer<T> {
         self.transport.call(Method::GET, path).query(query).answer().await
     }
 
-    async fn post<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Answer<T> {
+    pub(super) async fn post<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Answer<T> {
         self.change(Method::POST, path).body(body).once().answer().await
     }
 
-    async fn patch<T: DeserializeOwned>(&self, path: &[&str], change: &impl Serialize) -> Answer<T> {
+    pub(super) async fn patch<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        change: &impl Serialize,
+    ) -> Answer<T> {
         self.change(Method::PATCH, path).body(change).once().answer().await
     }
 

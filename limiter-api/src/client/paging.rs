@@ -1,6 +1,7 @@
 //! Lists that are longer than a page.
 
 use super::ClientError;
+use crate::money::{LedgerQuery, LineQuery, OrderQuery};
 use crate::params::{
     AddressQuery, AddressUseQuery, EventQuery, InstanceQuery, NetworkQuery, Paging, PlanQuery, RuleQuery,
 };
@@ -25,7 +26,19 @@ macro_rules! paged {
     )*};
 }
 
-paged!(Paging, AddressQuery, AddressUseQuery, NetworkQuery, InstanceQuery, PlanQuery, RuleQuery, EventQuery);
+paged!(
+    Paging,
+    AddressQuery,
+    AddressUseQuery,
+    NetworkQuery,
+    InstanceQuery,
+    PlanQuery,
+    RuleQuery,
+    EventQuery,
+    LedgerQuery,
+    LineQuery,
+    OrderQuery
+);
 
 /// All items of a list, page after page: `all_pages(query, async |q| client.networks(q).await)`.
 pub async fn all_pages<Q: Paged, T>(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
-use super::{IfVersion, value};
+use super::{IfVersion, NoteArgs, value};
 
 #[derive(Debug, Args)]
 pub(crate) struct LoginArgs {
@@ -46,6 +46,41 @@ pub(crate) enum AccountCommand {
         disable: bool,
         #[command(flatten)]
         version: IfVersion,
+    },
+    /// Show what an account has
+    Balance {
+        /// Id or name [default: your own, or --account]
+        #[arg(value_name = "ACCOUNT")]
+        of: Option<String>,
+    },
+    /// List what moved the money of an account
+    Ledger {
+        /// Id or name [default: your own, or --account]
+        #[arg(value_name = "ACCOUNT")]
+        of: Option<String>,
+        /// Of this month: 2026-11
+        #[arg(long, value_parser = value::month)]
+        month: Option<String>,
+        /// As CSV
+        #[arg(long, conflicts_with = "output")]
+        csv: bool,
+    },
+    /// Write down that money came in
+    TopUp(NoteArgs),
+    /// Give something back
+    Credit(NoteArgs),
+    /// Take something
+    Debit(NoteArgs),
+    /// Set what an account may owe, and what of prices it pays
+    Terms {
+        /// Id or name
+        account: String,
+        /// What it may owe: 100 or 99.95
+        #[arg(long, value_parser = value::cents, value_name = "AMOUNT")]
+        credit_limit: Option<i64>,
+        /// Ten-thousandths of prices that it pays: 9000 for 10 % off
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..=10_000), value_name = "NUMBER")]
+        pays_bp: Option<u16>,
     },
 }
 

@@ -5,7 +5,7 @@ use limiter_state::Rate;
 
 use super::{IfVersion, Switch, WaitArgs, value};
 
-const DURATIONS: [&str; 8] = ["1w", "1m", "2m", "3m", "6m", "1y", "2y", "3y"];
+pub(super) const DURATIONS: [&str; 8] = ["1w", "1m", "2m", "3m", "6m", "1y", "2y", "3y"];
 
 /// Plans are named by id, by external id, or by the network that they serve.
 #[derive(Debug, Subcommand)]

@@ -37,6 +37,29 @@ pub(super) fn period(text: &str) -> Result<u16, String> {
     }
 }
 
+/// An amount of money in whole cents, as millionths: `100`, `99.95`.
+pub(super) fn cents(text: &str) -> Result<i64, String> {
+    let wrong = || format!("`{text}` is no amount; write for example 100 or 99.95");
+    let (units, cents) = text.split_once('.').unwrap_or((text, "00"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(units) || !digits(cents) || cents.len() > 2 {
+        return Err(wrong());
+    }
+    let cents = format!("{cents:0<2}");
+    let micro = |text: &str, scale: i64| text.parse::<i64>().ok()?.checked_mul(scale);
+    let sum = micro(units, 1_000_000).zip(micro(&cents, 10_000));
+    sum.and_then(|(units, cents)| units.checked_add(cents)).ok_or_else(wrong)
+}
+
+/// A month: `2026-11`, or `now`.
+pub(super) fn month(text: &str) -> Result<String, String> {
+    let is_month = text.len() == 7 && format!("{text}-01").parse::<civil::Date>().is_ok();
+    if is_month || text == "now" {
+        return Ok(text.to_owned());
+    }
+    Err(format!("`{text}` is no month; write one as 2026-11, or `now`"))
+}
+
 /// A prefix of a network.
 pub(super) fn prefix(text: &str) -> Result<String, String> {
     address::network_prefix(text).map(|net| net.to_string()).map_err(|error| format!("`{text}` {error}"))
@@ -147,6 +170,26 @@ pub(super) fn words(line: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_are_whole_cents() {
+        for (text, micro) in
+            [("100", 100_000_000), ("99.95", 99_950_000), ("0.1", 100_000), ("007", 7_000_000)]
+        {
+            assert_eq!(cents(text), Ok(micro));
+        }
+        for wrong in ["", ".", "1.", ".5", "1.005", "-1", "+1", "1e3", "1,5", "9223372036855", "x"] {
+            assert!(cents(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn months_are_written_in_digits() {
+        assert!(month("2026-11").is_ok() && month("now").is_ok());
+        for wrong in ["2026-13", "2026-1", "11-2026", "november", "2026-11-01", "2026-1x"] {
+            assert!(month(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn moments() {

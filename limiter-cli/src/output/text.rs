@@ -63,6 +63,20 @@ pub(crate) fn some(text: Option<&str>) -> String {
     text.filter(|text| !text.is_empty()).unwrap_or(NOTHING).to_owned()
 }
 
+/// An amount in millionths with at least two decimals: `99.95`, `-0.013797`.
+pub(crate) fn micro(micro: i64) -> String {
+    let sign = if micro < 0 { "-" } else { "" };
+    let (units, rest) = (micro.unsigned_abs() / 1_000_000, micro.unsigned_abs() % 1_000_000);
+    let decimals = format!("{rest:06}");
+    let short = decimals.trim_end_matches('0');
+    format!("{sign}{units}.{short:0<2}")
+}
+
+/// An amount, where there is one.
+pub(crate) fn some_micro(amount: Option<i64>) -> String {
+    amount.map_or_else(|| NOTHING.to_owned(), micro)
+}
+
 /// Yes or no.
 pub(crate) fn yes(is: bool) -> String {
     if is { "yes" } else { "no" }.to_owned()
@@ -148,6 +162,13 @@ mod tests {
         let zone = TimeZone::get("Europe/Berlin").expect("a zone");
         assert_eq!(moment(at, &zone), "2026-03-31 14:05:09 CEST");
         assert_eq!(moment(at, &TimeZone::UTC), "2026-03-31 12:05:09 UTC");
+    }
+
+    #[test]
+    fn amounts_have_two_decimals_or_more() {
+        let texts = [99_950_000, -13_797, 0, 5_000_000, 100, i64::MIN].map(micro);
+        assert_eq!(texts, ["99.95", "-0.013797", "0.00", "5.00", "0.0001", "-9223372036854.775808"]);
+        assert_eq!(some_micro(None), "-");
     }
 
     #[test]

@@ -57,8 +57,8 @@ impl Caller {
         }
     }
 
-    /// Whose usage the caller may read.
-    pub fn reads_usage(&self) -> Result<Reach, AppError> {
+    /// Whose money and usage the caller may read.
+    pub fn audits(&self) -> Result<Reach, AppError> {
         match self.role {
             Role::Accountant => Ok(Reach::All),
             _ => self.reads(),

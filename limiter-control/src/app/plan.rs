@@ -6,10 +6,11 @@ use limiter_api::params::{Associate, AutoRenew, NewPlan, PlanQuery, Resize};
 use limiter_api::views;
 use limiter_domain::price::Amount;
 use limiter_domain::{
-    AccountId, Network, NetworkId, Plan, PlanId, Status, Step, association, order, renewal, resize,
+    AccountId, Network, NetworkId, Plan, PlanId, Status, Step, association, order, renewal, resize, term,
 };
 
 use super::change::{Begun, Call, Change};
+use super::money::Funds;
 use super::{App, AppError, Caller, Reach, read, view};
 use crate::store::{PlanFilter, Tx};
 
@@ -102,6 +103,7 @@ impl App {
         network: Option<&Network>,
     ) -> Result<Plan, AppError> {
         let holder = holder(change, network).await?;
+        let funds = Funds::of(&change.tx, account).await?;
         let facts = order::Facts {
             supply: supply(change, &new.region).await?,
             slot: slot(change, network, holder.as_ref()).await?,
@@ -110,6 +112,7 @@ impl App {
                 Some(id) => change.tx.plan_by_external_id(account, id).await?.is_some(),
                 None => false,
             },
+            money: funds.money(),
         };
         let (now, revision) = (change.now, change.revision());
         let id = PlanId::of_random(rand::random());
@@ -148,10 +151,23 @@ impl App {
             peak_bps: input.peak_bps,
             expected_amount: input.expected_amount_micro.map(Amount::new),
         };
-        self.step(call, id, async |change: &mut Change, plan: &Plan| {
-            Ok(resize::resize(plan, resize, self.settings(), change.now, change.revision())?)
-        })
-        .await
+        self.step(call, id, async |change: &mut Change, plan: &Plan| self.resized(change, plan, resize).await)
+            .await
+    }
+
+    /// Another peak for a plan, as part of a change.
+    pub(super) async fn resized(
+        &self,
+        change: &Change,
+        plan: &Plan,
+        to: resize::Resize,
+    ) -> Result<Step, AppError> {
+        let funds = Funds::of(&change.tx, &plan.account).await?;
+        let today = term::billing_day(change.now, self.settings());
+        let begin = term::hour_of_day(today, 0, self.settings());
+        let history = change.tx.segments(&plan.id, begin).await?;
+        let facts = resize::Facts { money: funds.money(), history: &history };
+        Ok(resize::resize(plan, to, facts, self.settings(), change.now, change.revision())?)
     }
 
     /// Switches automatic renewal.

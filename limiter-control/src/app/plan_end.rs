@@ -7,6 +7,7 @@ use limiter_domain::price::Amount;
 use limiter_domain::{Plan, Step, order, release, renewal};
 
 use super::change::{Begun, Call, Change};
+use super::money::Funds;
 use super::{App, AppError, read};
 
 /// Most subscriptions that one call ends.
@@ -21,8 +22,8 @@ impl App {
             auto_renew: input.auto_renew,
             expected_amount: input.expected_amount_micro.map(Amount::new),
         };
-        self.each(call, &input.plans, LIST_MAX, |change, plan| {
-            Ok(renewal::renew(plan, renewal, self.settings(), change.now, change.revision())?)
+        self.each(call, &input.plans, LIST_MAX, |change, plan, funds| {
+            Ok(renewal::renew(plan, renewal, &funds.money(), self.settings(), change.now, change.revision())?)
         })
         .await
     }
@@ -30,15 +31,16 @@ impl App {
     /// Ends subscriptions before their time.
     pub async fn unsubscribe(&self, call: &Call, input: End) -> Result<Vec<views::Outcome>, AppError> {
         let ending = release::Ending { force: input.force, expected_amount: None };
-        self.each(call, &input.plans, UNSUBSCRIBE_MAX, |change, plan| {
-            Ok(release::unsubscribe(plan, ending, change.now, change.revision())?)
+        self.each(call, &input.plans, UNSUBSCRIBE_MAX, |change, plan, funds| {
+            let (money, settings) = (funds.money(), self.settings());
+            Ok(release::unsubscribe(plan, ending, &money, settings, change.now, change.revision())?)
         })
         .await
     }
 
     /// Deletes plans that are paid as they go.
     pub async fn delete_plans(&self, call: &Call, input: End) -> Result<Vec<views::Outcome>, AppError> {
-        self.each(call, &input.plans, LIST_MAX, |change, plan| {
+        self.each(call, &input.plans, LIST_MAX, |change, plan, _| {
             Ok(release::delete(plan, input.force, change.now, change.revision())?)
         })
         .await
@@ -53,7 +55,7 @@ impl App {
         decide: F,
     ) -> Result<Vec<views::Outcome>, AppError>
     where
-        F: Fn(&Change, &Plan) -> Result<Step, AppError>,
+        F: Fn(&Change, &Plan, &Funds) -> Result<Step, AppError>,
     {
         let reach = call.caller.changes()?;
         call.check_unversioned()?;
@@ -65,7 +67,7 @@ impl App {
         let mut outcomes = Vec::with_capacity(ids.len());
         for id in ids {
             let decided = match self.current(&mut change, &reach, id).await {
-                Ok(plan) => decide(&change, &plan),
+                Ok(plan) => decide(&change, &plan, &Funds::of(&change.tx, &plan.account).await?),
                 Err(error) => Err(error),
             };
             let refused = match decided {

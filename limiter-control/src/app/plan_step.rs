@@ -13,6 +13,7 @@ use limiter_domain::{
 use tokio::sync::Mutex;
 
 use super::change::Change;
+use super::money::Funds;
 use super::{App, AppError, Caller, Reach, read};
 use crate::store::{NetworkFilter, Tx};
 
@@ -44,6 +45,7 @@ impl App {
         }
         change.tx.put_plan(&plan, schedule::next_due(&plan, self.settings())).await?;
         super::egress::note_use(change, &plan, self.settings()).await?;
+        self.pay(change, &plan, step.orders, step.turns).await?;
         change.happened(Some(&plan.account), plan.id.as_str(), &step.events);
         Ok(plan)
     }
@@ -66,7 +68,8 @@ impl App {
     /// As [`App::current`], for a plan that is at hand.
     pub(super) async fn caught_up(&self, change: &mut Change, plan: Plan) -> Result<Plan, AppError> {
         let (now, revision) = (change.now, change.revision());
-        match schedule::catch_up(&plan, self.settings(), now, revision) {
+        let funds = Funds::of(&change.tx, &plan.account).await?;
+        match schedule::catch_up(&plan, &funds.money(), self.settings(), now, revision) {
             Some(step) => self.take(change, step).await,
             None => Ok(plan),
         }
@@ -92,9 +95,10 @@ impl App {
             let is_over = one.is_passing();
             undone.push(one);
             if is_over {
-                break;
+                return undone;
             }
         }
+        undone.extend(self.work_money().await);
         undone
     }
 
@@ -107,7 +111,9 @@ impl App {
         // Another control plane may have worked it since it was listed.
         let Some(plan) = change.tx.plan(id).await? else { return Ok(()) };
         let (now, revision) = (change.now, change.revision());
-        let Some(step) = schedule::catch_up(&plan, self.settings(), now, revision) else { return Ok(()) };
+        let funds = Funds::of(&change.tx, &plan.account).await?;
+        let step = schedule::catch_up(&plan, &funds.money(), self.settings(), now, revision);
+        let Some(step) = step else { return Ok(()) };
         self.take(&mut change, step).await?;
         change.commit().await?;
         Ok(())
@@ -180,7 +186,7 @@ impl App {
         Ok(self.store.read().await?.regions_waiting().await?)
     }
 
-    fn scheduler(&self) -> Caller {
+    pub(super) fn scheduler(&self) -> Caller {
         Caller::system("scheduler", Arc::from(format!("due-{}", self.now().as_microsecond())))
     }
 }
@@ -195,7 +201,7 @@ pub struct Undone {
 }
 
 impl Undone {
-    fn of(what: &str, result: Result<(), AppError>) -> Option<Self> {
+    pub(super) fn of(what: &str, result: Result<(), AppError>) -> Option<Self> {
         result.err().map(|error| Self { what: what.to_owned(), error })
     }
 

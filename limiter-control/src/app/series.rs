@@ -39,7 +39,7 @@ impl App {
         id: &str,
         query: &UsageQuery,
     ) -> Result<UsageSeries, AppError> {
-        let reach = caller.reads_usage()?;
+        let reach = caller.audits()?;
         let asked = asked(query, &OF_NETWORKS, self.now())?;
         let tx = self.store.read().await?;
         let plan = read::plan_or_released(&tx, &reach, id).await?;
@@ -55,7 +55,7 @@ impl App {
         id: &str,
         query: &UsageQuery,
     ) -> Result<UsageSeries, AppError> {
-        let reach = caller.reads_usage()?;
+        let reach = caller.audits()?;
         let asked = asked(query, &OF_NETWORKS, self.now())?;
         let tx = self.store.read().await?;
         let network = read::network(&tx, &reach, id).await?;
@@ -76,7 +76,7 @@ impl App {
         id: &str,
         query: &UsageQuery,
     ) -> Result<UsageSeries, AppError> {
-        let reach = caller.reads_usage()?;
+        let reach = caller.audits()?;
         let asked = asked(query, &OF_INSTANCES, self.now())?;
         let tx = self.store.read().await?;
         let instance = read::instance(&tx, &reach, id).await?;
@@ -93,7 +93,7 @@ impl App {
         id: &str,
         query: &TopQuery,
     ) -> Result<TopInstances, AppError> {
-        let reach = caller.reads_usage()?;
+        let reach = caller.audits()?;
         let (from, to) = range(query.from, query.to, self.now())?;
         let (from, to) = (hour_of(from), end_of_hour(to));
         let most = query.limit.unwrap_or(DEFAULT_TOP);

@@ -9,6 +9,7 @@ mod description;
 mod events;
 mod input;
 mod instances;
+mod money;
 mod networks;
 mod nodes;
 mod plans;
@@ -120,6 +121,20 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(events::list))
         .routes(routes!(accounts::list, accounts::create))
         .routes(routes!(accounts::show, accounts::change))
+        .routes(routes!(money::balance, money::terms))
+        .routes(routes!(money::note))
+        .routes(routes!(money::ledger))
+        .routes(routes!(money::lines))
+        .routes(routes!(money::statements))
+        .routes(routes!(money::statement))
+        .routes(routes!(money::orders))
+        .routes(routes!(money::order))
+        .routes(routes!(money::price_books, money::create_price_book))
+        .routes(routes!(money::price_book))
+        .routes(routes!(money::quote_plan))
+        .routes(routes!(money::quote_resize))
+        .routes(routes!(money::quote_renewal))
+        .routes(routes!(money::quote_end))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::show, users::change, users::remove))
         .routes(routes!(tokens::list, tokens::create))

@@ -89,6 +89,7 @@ fn refused(refusal: Refusal) -> Problem {
         Fault::Input => StatusCode::BAD_REQUEST,
         Fault::Missing => StatusCode::NOT_FOUND,
         Fault::Conflict => StatusCode::CONFLICT,
+        Fault::Money => StatusCode::PAYMENT_REQUIRED,
         Fault::Quota => StatusCode::TOO_MANY_REQUESTS,
         Fault::Supply => StatusCode::SERVICE_UNAVAILABLE,
     };

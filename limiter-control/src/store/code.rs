@@ -1,5 +1,8 @@
 //! Closed sets of values as short texts in columns.
 
+use limiter_domain::bill::LineItem;
+use limiter_domain::price::{OrderKind, Standing};
+use limiter_domain::statement::EntryKind;
 use limiter_domain::{Business, Charge, NetworkEgress, NetworkStatus, OperationKind, Pay, Role, Status};
 use limiter_state::{Access, EgressAddresses, Mode, Policy, UnknownSources};
 
@@ -16,6 +19,20 @@ pub(super) trait Code: Copy + Sized + 'static {
         Self::ALL.iter().copied().find(|value| value.code() == code)
     }
 }
+
+macro_rules! coded_by_domain {
+    ($($type:ident),+) => {
+        $(impl Code for $type {
+            const ALL: &'static [Self] = &$type::ALL;
+
+            fn code(self) -> &'static str {
+                $type::code(self)
+            }
+        })+
+    };
+}
+
+coded_by_domain!(EntryKind, LineItem, OrderKind, Standing);
 
 macro_rules! code {
     ($($type:ident { $($name:ident = $code:literal),+ $(,)? })+) => {
@@ -91,6 +108,10 @@ mod tests {
         distinct::<Policy>();
         distinct::<Role>();
         distinct::<Status>();
+        distinct::<EntryKind>();
+        distinct::<LineItem>();
+        distinct::<OrderKind>();
+        distinct::<Standing>();
         distinct::<UnknownSources>();
     }
 }

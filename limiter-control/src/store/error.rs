@@ -77,6 +77,8 @@ pub enum Constraint {
     PlanExternalId,
     /// Two rules of one name in a plan.
     RuleName,
+    /// Two entries of one source.
+    LedgerSource,
     /// Two rows of one identity where only one may be made.
     Identity,
     /// A row refers to one that is not there, or one that others refer to was to go.
@@ -85,7 +87,7 @@ pub enum Constraint {
 
 impl Constraint {
     /// Name of the index on PostgreSQL, and its columns as SQLite writes them.
-    const UNIQUE: [(Self, &'static str, &'static str); 11] = [
+    const UNIQUE: [(Self, &'static str, &'static str); 12] = [
         (Self::AccountName, "accounts_name", "accounts.name"),
         (Self::UserName, "users_name", "users.name"),
         (Self::TokenHash, "tokens_hash", "tokens.hash"),
@@ -97,6 +99,7 @@ impl Constraint {
         (Self::PlanNetwork, "plans_network", "plans.network_id"),
         (Self::PlanExternalId, "plans_external_id", "plans.account_id, plans.external_id"),
         (Self::RuleName, "rules_name", "rules.plan_id, rules.name"),
+        (Self::LedgerSource, "ledger_source", "ledger.kind, ledger.source"),
     ];
 
     fn of_index(name: &str) -> Self {
@@ -125,6 +128,7 @@ impl fmt::Display for Constraint {
             Self::PlanNetwork => "another plan holds the network",
             Self::PlanExternalId => "the account has a plan of this external identity",
             Self::RuleName => "the plan has a rule of this name",
+            Self::LedgerSource => "it moved money already",
             Self::Identity => "one of this identity is there",
             Self::Reference => "it refers to what is not there, or others refer to it",
         })

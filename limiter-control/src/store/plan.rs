@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use limiter_domain::price::Amount;
 use limiter_domain::{
     AccountId, Business, Duration, Egress, NetworkId, NodeId, Operation, Pay, Plan, PlanId, Slice, Status,
 };
 use sea_orm::sea_query::{ExprTrait as _, Query, SelectStatement};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
+use serde::{Deserialize, Serialize};
 
 use super::code::Code;
 use super::error::StoreError;
@@ -58,6 +60,7 @@ pub(super) mod row {
         pub address: Option<String>,
         pub egress_node_id: Option<String>,
         pub leaving_node_id: Option<String>,
+        pub prepaid_micro: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -68,13 +71,36 @@ pub(super) mod row {
 
 use row::{Column, Entity};
 
+/// A slice as it is kept; the first programs knew no value.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum KeptSlice {
+    Valued(Date, Date, String, i64, Date),
+    Free(Date, Date, String),
+}
+
+impl KeptSlice {
+    fn of(slice: &Slice) -> Self {
+        let code = slice.duration.code().to_owned();
+        Self::Valued(slice.first_day, slice.last_day, code, slice.value.micro(), slice.value_from)
+    }
+
+    fn slice(self) -> Option<Slice> {
+        let (first_day, last_day, code, value, value_from) = match self {
+            Self::Valued(first, last, code, micro, from) => (first, last, code, Amount::new(micro), from),
+            Self::Free(first, last, code) => (first, last, code, Amount::ZERO, first),
+        };
+        let duration = Duration::of_code(&code)?;
+        Some(Slice { first_day, last_day, duration, value, value_from })
+    }
+}
+
 impl Row for row::Model {
     type Thing = Plan;
 
     /// Nothing is due for it.
     fn of(plan: &Plan) -> Self {
-        let slice = |slice: &Slice| (slice.first_day, slice.last_day, slice.duration.code());
-        let slices: Vec<(Date, Date, &str)> = plan.slices.iter().map(slice).collect();
+        let slices: Vec<_> = plan.slices.iter().map(KeptSlice::of).collect();
         let egress = plan.egress.as_ref();
         let leaving = egress.and_then(|egress| egress.leaving.as_ref());
         Self {
@@ -111,16 +137,15 @@ impl Row for row::Model {
             address: egress.map(|egress| egress.address.to_string()),
             egress_node_id: egress.and_then(|egress| Some(egress.node.as_ref()?.to_string())),
             leaving_node_id: leaving.map(ToString::to_string),
+            prepaid_micro: plan.prepaid.micro(),
         }
     }
 
     fn thing(self) -> Result<Plan, StoreError> {
         let read = Reader::new("plans", &self.id);
         let duration = |code: &str| Duration::of_code(code).ok_or_else(|| read.bad("duration"));
-        let slices: Vec<(Date, Date, String)> = read.json("slices", &self.slices)?;
-        let slice = |(first_day, last_day, code): (Date, Date, String)| {
-            Ok::<_, StoreError>(Slice { first_day, last_day, duration: duration(&code)? })
-        };
+        let slices: Vec<KeptSlice> = read.json("slices", &self.slices)?;
+        let slice = |kept: KeptSlice| kept.slice().ok_or_else(|| read.bad("slices"));
         let operation = match (&self.operation, self.operation_started_us) {
             (Some(kind), Some(started)) => Some(Operation {
                 kind: read.code("operation", kind)?,
@@ -156,6 +181,7 @@ impl Row for row::Model {
             duration: self.duration.as_deref().map(duration).transpose()?,
             auto_renew: self.auto_renew,
             release_at: read.time_if("release_us", self.release_us)?,
+            prepaid: Amount::new(self.prepaid_micro),
             slices: slices.into_iter().map(slice).collect::<Result<_, _>>()?,
             ticked_at: read.time("ticked_us", self.ticked_us)?,
             version: read.number("version", self.version)?,
@@ -270,6 +296,17 @@ impl Tx {
     /// Plans, oldest first.
     pub async fn plans(&self, filter: &PlanFilter, paging: &Paging) -> Result<Page<Plan>, StoreError> {
         self.page(filter.query(), paging).await
+    }
+
+    /// Plans of an account that are paid as they go and whose end has not begun, oldest first.
+    pub async fn plans_as_you_go(&self, account: &AccountId) -> Result<Vec<Plan>, StoreError> {
+        let filter = PlanFilter {
+            account: Some(account.clone()),
+            pay: Some(Pay::PostPaid),
+            statuses: Status::LIVE.to_vec(),
+            ..PlanFilter::default()
+        };
+        self.all_by(filter.query(), [Column::CreatedUs, Column::Id]).await
     }
 
     /// How many plans there are.

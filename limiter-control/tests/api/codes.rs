@@ -281,6 +281,11 @@ async fn rest(scene: &Scene) -> Vec<&'static str> {
         // Shown by `usage`.
         "UsageConflict",
         "UsageOutOfOrder",
+        // Shown by `prices` and `hours`.
+        "AccountOverdue",
+        "InsufficientBalance",
+        "OrderNotFound",
+        "PriceBookNotFound",
         // Shown by `input`.
         "IdempotentParameterMismatch",
         "VersionConflict",

@@ -3,11 +3,13 @@
 mod addresses;
 mod codes;
 mod delta;
+mod hours;
 mod input;
 mod life;
 mod lists;
 mod matrix;
 mod moves;
+mod prices;
 mod rights;
 mod setup_changes;
 mod setups;

@@ -227,8 +227,18 @@ impl World {
 
     /// Time passes, and what is due is worked.
     pub(crate) async fn pass(&self, time: SignedDuration) {
-        self.now_us.fetch_add(i64::try_from(time.as_micros()).expect("a time"), Ordering::SeqCst);
+        self.advance(time);
         self.works().await;
+    }
+
+    /// Time passes, and nothing that is due is worked yet.
+    pub(crate) fn advance(&self, time: SignedDuration) {
+        self.now_us.fetch_add(i64::try_from(time.as_micros()).expect("a time"), Ordering::SeqCst);
+    }
+
+    /// Where the database is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     async fn works(&self) {

@@ -7,7 +7,7 @@ use limiter_domain::order::{self, Facts, NewPlan};
 use limiter_domain::price::Amount;
 use limiter_domain::release::{Ending, delete, unsubscribe};
 use limiter_domain::renewal::{Renewal, renew, set_auto_renew};
-use limiter_domain::resize::{Resize, resize};
+use limiter_domain::resize::{self, Resize, resize};
 use limiter_domain::rule::{self, NewRule, RuleChange};
 use limiter_domain::{
     AccountId, Business, Charge, Code, Duration, Fault, Network, NetworkStatus, Pay, Plan, PlanId, Refusal,
@@ -15,8 +15,8 @@ use limiter_domain::{
 };
 
 use crate::fixture::{
-    MADE, account, associating, in_use, instance, network, new_plan, pay_as_you_go, plan, rule, slot, start,
-    subscription,
+    MADE, account, associating, free, in_use, instance, network, new_plan, pay_as_you_go, plan, rule, slot,
+    start, subscription,
 };
 
 fn order(new: &NewPlan, facts: &Facts<'_>, settings: &Settings) -> Result<(), Refusal> {
@@ -43,7 +43,15 @@ fn with_network(change: impl FnOnce(&mut Network, &mut Slot<'_>)) -> Result<(), 
 }
 
 fn resized(plan: &Plan, peak_bps: u64, expected_amount: Option<Amount>) -> Result<(), Refusal> {
-    resize(plan, Resize { peak_bps, expected_amount }, &Settings::default(), start(), MADE + 5).map(drop)
+    resize(
+        plan,
+        Resize { peak_bps, expected_amount },
+        resize::Facts::default(),
+        &Settings::default(),
+        start(),
+        MADE + 5,
+    )
+    .map(drop)
 }
 
 fn renewal(duration: Duration) -> Renewal {
@@ -51,7 +59,7 @@ fn renewal(duration: Duration) -> Renewal {
 }
 
 fn renewed(plan: &Plan, asked: Renewal) -> Result<(), Refusal> {
-    renew(plan, asked, &Settings::default(), start(), MADE + 5).map(drop)
+    renew(plan, asked, &free(), &Settings::default(), start(), MADE + 5).map(drop)
 }
 
 fn new_rule(name: &str, up_bps: Option<u64>, facts: rule::Facts) -> Result<(), Refusal> {
@@ -156,6 +164,8 @@ fn situations() -> Vec<(Code, Option<&'static str>, Result<(), Refusal>)> {
             unsubscribe(
                 &plan(&month()),
                 Ending { force: false, expected_amount: asked_price },
+                &free(),
+                &Settings::default(),
                 start(),
                 MADE + 1,
             )
@@ -277,9 +287,12 @@ fn no_code_is_left_out() {
         Code::AddressNotFound,
         Code::UserNotFound,
         Code::TokenNotFound,
+        Code::OrderNotFound,
+        Code::PriceBookNotFound,
         Code::IdempotentParameterMismatch,
         Code::VersionConflict,
     ];
+    let of_money = [Code::InsufficientBalance, Code::AccountOverdue];
     let of_networks = [
         Code::AddressInUse,
         Code::NodeHasNoSharedAddress,
@@ -294,6 +307,7 @@ fn no_code_is_left_out() {
     let mut seen: HashSet<Code> = situations().into_iter().map(|(code, ..)| code).collect();
     seen.extend(outside);
     seen.extend(of_networks);
+    seen.extend(of_money);
     let missing: Vec<&Code> = Code::ALL.iter().filter(|code| !seen.contains(code)).collect();
     assert!(missing.is_empty(), "no situation shows {missing:?}");
 }
@@ -358,16 +372,17 @@ fn what_is_within_the_ranges_is_accepted() {
 #[test]
 fn weeks_become_eligible() {
     let plan = plan(&subscription(Duration::Week));
-    let step =
-        renew(&plan, renewal(Duration::Week), &Settings::default(), start(), MADE + 1).expect("a week");
+    let step = renew(&plan, renewal(Duration::Week), &free(), &Settings::default(), start(), MADE + 1)
+        .expect("a week");
     assert_eq!(step.plan.duration, Some(Duration::Week));
     let asked = Renewal { auto_renew: Some(true), ..renewal(Duration::TwoMonths) };
-    let step = renew(&step.plan, asked, &Settings::default(), start(), MADE + 2).expect("two months");
-    assert_eq!((step.plan.duration, step.plan.auto_renew), (Some(Duration::TwoMonths), true));
     let step =
-        renew(&step.plan, renewal(Duration::Week), &Settings::default(), start(), MADE + 3).expect("a week");
+        renew(&step.plan, asked, &free(), &Settings::default(), start(), MADE + 2).expect("two months");
     assert_eq!((step.plan.duration, step.plan.auto_renew), (Some(Duration::TwoMonths), true));
-    let step =
-        renew(&step.plan, renewal(Duration::Year), &Settings::default(), start(), MADE + 4).expect("a year");
+    let step = renew(&step.plan, renewal(Duration::Week), &free(), &Settings::default(), start(), MADE + 3)
+        .expect("a week");
+    assert_eq!((step.plan.duration, step.plan.auto_renew), (Some(Duration::TwoMonths), true));
+    let step = renew(&step.plan, renewal(Duration::Year), &free(), &Settings::default(), start(), MADE + 4)
+        .expect("a year");
     assert_eq!(step.plan.duration, Some(Duration::TwoMonths), "only from weeks");
 }

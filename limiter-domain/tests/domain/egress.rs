@@ -14,7 +14,7 @@ use limiter_domain::{
 use limiter_state::{Access, EgressSpec, NetworkSpec, OriginSpec};
 
 use crate::fixture::{
-    MADE, account, after, in_use, kinds, network as network_of, node as node_of, plan as plan_of, slot,
+    MADE, account, after, free, in_use, kinds, network as network_of, node as node_of, plan as plan_of, slot,
     start, subscription,
 };
 
@@ -74,6 +74,8 @@ fn an_order_takes_an_address_and_keeps_it_until_the_release() {
     let gone = limiter_domain::release::unsubscribe(
         &step.plan,
         limiter_domain::release::Ending::default(),
+        &free(),
+        &Settings::default(),
         after(1),
         MADE + 2,
     );

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use limiter_domain::association::{Slot, associate};
 use limiter_domain::order::{self, Facts, NewPlan};
+use limiter_domain::price::Money;
 use limiter_domain::{
     AccountId, Charge, Duration, Instance, InstanceId, Network, NetworkEgress, NetworkId, NetworkKind,
     NetworkStatus, Node, NodeId, NodeInterface, Pay, Plan, PlanId, Refusal, Rule, RuleId, Settings, Step,
@@ -12,6 +13,11 @@ use limiter_state::{Access, EgressAddresses, Mode, Policy, Rate, UnknownSources}
 
 /// When most tests begin: 2026-11-23, a Monday.
 pub(crate) const START: &str = "2026-11-23T10:15:00Z";
+
+/// No price book, and an account without money.
+pub(crate) fn free() -> Money<'static> {
+    Money::default()
+}
 
 /// The revision that fixtures were made in.
 pub(crate) const MADE: u64 = 10;

@@ -8,7 +8,7 @@ use limiter_domain::network::NetworkChange;
 use limiter_domain::order::{self, Facts, NewPlan};
 use limiter_domain::release::{Ending, delete, unsubscribe};
 use limiter_domain::renewal::{Renewal, renew, set_auto_renew};
-use limiter_domain::resize::{Resize, resize};
+use limiter_domain::resize::{self, Resize, resize};
 use limiter_domain::rule::{self, NewRule};
 use limiter_domain::{Duration, NetworkEgress, NodeId, Pay, Plan, PlanId, RuleId, Status};
 use limiter_state::{EgressSpec, NetworkSpec};
@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
-use crate::fixture::{account, new_plan};
+use crate::fixture::{account, free, new_plan};
 use crate::world::World;
 
 /// A step of a history: what, and three numbers that say to what and how.
@@ -36,7 +36,8 @@ fn order_plan(world: &mut World, a: u8, b: u8, c: u8) {
     let id = PlanId::of_random(world.plans.len() as u128);
     let ended = |status| matches!(status, Status::Released | Status::Failed);
     let plans_in_region = world.plans.iter().filter(|plan| !ended(plan.status)).count();
-    let facts = Facts { slot, plans_in_region, external_id_taken: false, supply: world.supply() };
+    let facts =
+        Facts { slot, plans_in_region, external_id_taken: false, supply: world.supply(), money: free() };
     let result = order::create(id, account(), &new, &facts, &world.settings, world.now, world.revision);
     world.write(world.plans.len(), result);
 }
@@ -50,6 +51,7 @@ fn change_plan(world: &mut World, what: u8, a: u8, b: u8, c: u8) {
         4 => resize(
             plan,
             Resize { peak_bps: u64::from(b) * 1_000_000, expected_amount: None },
+            resize::Facts::default(),
             settings,
             now,
             revision,
@@ -57,13 +59,27 @@ fn change_plan(world: &mut World, what: u8, a: u8, b: u8, c: u8) {
         5 => {
             let duration = Duration::ALL[usize::from(b) % 8];
             let auto_renew = [None, Some(true), Some(false)][usize::from(c) % 3];
-            renew(plan, Renewal { duration, auto_renew, expected_amount: None }, settings, now, revision)
+            renew(
+                plan,
+                Renewal { duration, auto_renew, expected_amount: None },
+                &free(),
+                settings,
+                now,
+                revision,
+            )
         }
         6 => set_auto_renew(plan, b.is_multiple_of(2), now, revision),
         _ => {
             let force = b.is_multiple_of(2);
             match plan.pay {
-                Pay::PrePaid => unsubscribe(plan, Ending { force, expected_amount: None }, now, revision),
+                Pay::PrePaid => unsubscribe(
+                    plan,
+                    Ending { force, expected_amount: None },
+                    &free(),
+                    settings,
+                    now,
+                    revision,
+                ),
                 Pay::PostPaid => delete(plan, force, now, revision),
             }
         }

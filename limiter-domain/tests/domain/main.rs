@@ -7,6 +7,7 @@ mod egress;
 mod fixture;
 mod life;
 mod matrix;
+mod money;
 mod node_state;
 mod pool;
 mod quota;

@@ -4,12 +4,12 @@ use limiter_domain::association::{associate, dissociate};
 use limiter_domain::guard::Verb;
 use limiter_domain::release::{Ending, delete, unsubscribe};
 use limiter_domain::renewal::{Renewal, renew, set_auto_renew};
-use limiter_domain::resize::{Resize, resize};
+use limiter_domain::resize::{self, Resize, resize};
 use limiter_domain::rule::{self, NewRule};
 use limiter_domain::{Business, Code, Duration, Pay, Plan, Refusal, RuleId, Settings, Status};
 
 use crate::fixture::{
-    MADE, acknowledged, associating, creating, in_use, network, new_plan, plan, slot, start,
+    MADE, acknowledged, associating, creating, free, in_use, network, new_plan, plan, slot, start,
 };
 
 /// A state of the table, with the plan that is in it.
@@ -42,7 +42,14 @@ fn state(name: &str, pay: Pay) -> Plan {
 
 fn end(plan: &Plan, force: bool) -> Result<Plan, Refusal> {
     let step = match plan.pay {
-        Pay::PrePaid => unsubscribe(plan, Ending { force, expected_amount: None }, start(), MADE + 9),
+        Pay::PrePaid => unsubscribe(
+            plan,
+            Ending { force, expected_amount: None },
+            &free(),
+            &Settings::default(),
+            start(),
+            MADE + 9,
+        ),
         Pay::PostPaid => delete(plan, force, start(), MADE + 9),
     };
     step.map(|step| step.plan)
@@ -58,16 +65,22 @@ fn ask(plan: &Plan, verb: Verb, force: bool) -> Option<Code> {
         Verb::Dissociate => dissociate(plan, now, revision).map(drop),
         Verb::Resize => {
             let to = Resize { peak_bps: 20_000_000, expected_amount: None };
-            resize(plan, to, &settings, now, revision).map(drop)
+            resize(plan, to, resize::Facts::default(), &settings, now, revision).map(drop)
         }
         Verb::Renew => {
             let asked = Renewal { duration: Duration::Month, auto_renew: None, expected_amount: None };
-            renew(plan, asked, &settings, now, revision).map(drop)
+            renew(plan, asked, &free(), &settings, now, revision).map(drop)
         }
         Verb::SetAutoRenew => set_auto_renew(plan, true, now, revision).map(drop),
-        Verb::Unsubscribe => {
-            unsubscribe(plan, Ending { force, expected_amount: None }, now, revision).map(drop)
-        }
+        Verb::Unsubscribe => unsubscribe(
+            plan,
+            Ending { force, expected_amount: None },
+            &free(),
+            &Settings::default(),
+            now,
+            revision,
+        )
+        .map(drop),
         Verb::Delete => delete(plan, force, now, revision).map(drop),
         Verb::AddRule => {
             return all_alike([

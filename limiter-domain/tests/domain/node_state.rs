@@ -10,7 +10,7 @@ use limiter_domain::{
 use limiter_state::{Access, EgressSpec, NetworkSpec, NodeState, OriginSpec, UntilSpec};
 
 use crate::fixture::{
-    MADE, at, in_use, instance, mbps, network, node, pay_as_you_go, rule, start, subscription,
+    MADE, at, free, in_use, instance, mbps, network, node, pay_as_you_go, rule, start, subscription,
 };
 
 fn origin() -> OriginSpec {
@@ -93,7 +93,7 @@ fn rules_are_told_where_they_are_used_and_in_force() {
     assert_eq!((told.rules.len(), only(&told).default_rule.is_some()), (2, true));
 
     let end = plan.expires_at.expect("a term");
-    let expired = tick(&plan, &Settings::default(), end, MADE + 9).expect("an end").plan;
+    let expired = tick(&plan, &free(), &Settings::default(), end, MADE + 9).expect("an end").plan;
     let told = state(&[with_default], &[expired], &rules, &list);
     assert_eq!((told.rules.len(), &only(&told).default_rule), (0, &None), "kept, not enforced");
     assert!(only(&told).instances.iter().all(|instance| instance.rule.is_none()));

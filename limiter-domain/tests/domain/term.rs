@@ -7,7 +7,7 @@ use limiter_domain::schedule::{next_due, tick};
 use limiter_domain::{Business, Duration, Plan, Settings, Slice, term};
 use proptest::prelude::*;
 
-use crate::fixture::{MADE, at, ordered, subscription};
+use crate::fixture::{MADE, at, free, ordered, subscription};
 
 fn bought(duration: Duration, now: &str) -> Plan {
     ordered(&subscription(duration), at(now)).expect("an order that is accepted").plan
@@ -15,7 +15,7 @@ fn bought(duration: Duration, now: &str) -> Plan {
 
 fn renewed(plan: &Plan, duration: Duration, now: &str) -> Plan {
     let asked = Renewal { duration, auto_renew: None, expected_amount: None };
-    renew(plan, asked, &Settings::default(), at(now), MADE + 1).expect("a renewal").plan
+    renew(plan, asked, &free(), &Settings::default(), at(now), MADE + 1).expect("a renewal").plan
 }
 
 fn days(slice: &Slice) -> i32 {
@@ -57,7 +57,9 @@ fn example_a4_comes_back_to_its_anchor() {
 #[test]
 fn example_a11_late_renewal_leaves_a_hole() {
     let plan = bought(Duration::Month, "2026-11-23T10:15:00Z");
-    let gone = tick(&plan, &Settings::default(), at("2026-12-24T00:00:00Z"), MADE + 1).expect("an end").plan;
+    let gone = tick(&plan, &free(), &Settings::default(), at("2026-12-24T00:00:00Z"), MADE + 1)
+        .expect("an end")
+        .plan;
     assert_eq!(gone.business, Business::Expired);
     let plan = renewed(&gone, Duration::Month, "2026-12-27T09:00:00Z");
     assert_eq!(plan.expires_at, Some(at("2027-01-28T00:00:00Z")));
@@ -111,7 +113,7 @@ fn every_duration_through_thirty_years_by_itself() {
             let mut renewals = 0;
             while let Some(due) = next_due(&plan, &settings).filter(|due| *due < last) {
                 let before = plan.expires_at.expect("a term");
-                plan = tick(&plan, &settings, due, MADE + 1).expect("something due").plan;
+                plan = tick(&plan, &free(), &settings, due, MADE + 1).expect("something due").plan;
                 let end = plan.expires_at.expect("a term");
                 let day = term::billing_day(before, &settings);
                 assert_eq!(plan.business, Business::Normal, "{duration} from {first} at {due}");
@@ -143,7 +145,7 @@ fn weeks_through_years_by_hand() {
         assert_eq!(plan.expires_at, Some(term::hour_of_day(day, 0, &settings)));
         let now = term::hour_of_day(day.saturating_sub(1.days()), 12, &settings);
         while let Some(due) = next_due(&plan, &settings).filter(|due| *due <= now) {
-            plan = tick(&plan, &settings, due, MADE + 1).expect("something due").plan;
+            plan = tick(&plan, &free(), &settings, due, MADE + 1).expect("something due").plan;
         }
         plan = renewed(&plan, Duration::Week, &now.to_string());
         day = by_calendar(day, Duration::Week, 1);

@@ -7,7 +7,7 @@ use limiter_domain::network::taken_from;
 use limiter_domain::node::delete as delete_node;
 use limiter_domain::release::{Ending, delete, unsubscribe};
 use limiter_domain::renewal::{Renewal, renew};
-use limiter_domain::resize::{Resize, resize};
+use limiter_domain::resize::{self, Resize, resize};
 use limiter_domain::schedule::{next_due, tick};
 use limiter_domain::{
     Business, Code, Duration, Network, NetworkKind, NetworkMode, Node, NodeId, OperationKind, Plan, Settings,
@@ -15,7 +15,7 @@ use limiter_domain::{
 };
 
 use crate::fixture::{
-    MADE, acknowledged, after, associating, at, creating, in_use, kinds, mbps, network, node, ordered,
+    MADE, acknowledged, after, associating, at, creating, free, in_use, kinds, mbps, network, node, ordered,
     pay_as_you_go, plan, slot, start, subscription,
 };
 
@@ -68,7 +68,7 @@ fn t05_a_first_association_is_given_up_after_five_minutes() {
     let plan = creating(&month()).plan;
     let settings = Settings::default();
     assert_eq!(next_due(&plan, &settings), Some(after(5)));
-    let step = tick(&plan, &settings, after(5), MADE + 7).expect("a deadline");
+    let step = tick(&plan, &free(), &settings, after(5), MADE + 7).expect("a deadline");
     assert_eq!(
         (step.plan.status, operation(&step.plan)),
         (Status::Changing, Some(OperationKind::Dissociate))
@@ -101,7 +101,7 @@ fn t09_an_association_is_given_up_after_ten_minutes_and_the_network_is_free_when
     let plan = associating(&month());
     let settings = Settings::default();
     assert_eq!(next_due(&plan, &settings), Some(after(10)));
-    let step = tick(&plan, &settings, after(10), MADE + 7).expect("a deadline");
+    let step = tick(&plan, &free(), &settings, after(10), MADE + 7).expect("a deadline");
     assert_eq!(
         (step.plan.status, operation(&step.plan)),
         (Status::Changing, Some(OperationKind::Dissociate))
@@ -197,7 +197,8 @@ fn an_end_needs_no_node_and_a_beginning_does() {
 fn t12_t13_resize_shows_wanted_and_applied() {
     let to = Resize { peak_bps: 20_000_000, expected_amount: None };
     let settings = Settings::default();
-    let step = resize(&in_use(&month()), to, &settings, after(1), MADE + 7).expect("another peak");
+    let step = resize(&in_use(&month()), to, resize::Facts::default(), &settings, after(1), MADE + 7)
+        .expect("another peak");
     assert_eq!(step.plan.status, Status::InUse);
     assert_eq!((step.plan.peak, step.plan.applied_peak), (mbps(20), mbps(10)));
     assert_eq!((step.plan.generation, step.reaches_nodes, step.purge_rules), (MADE + 7, true, false));
@@ -211,7 +212,9 @@ fn t12_t13_resize_shows_wanted_and_applied() {
 #[test]
 fn t14_a_plan_without_network_has_its_new_peak_at_once() {
     let to = Resize { peak_bps: 20_000_000, expected_amount: None };
-    let step = resize(&plan(&month()), to, &Settings::default(), after(1), MADE + 7).expect("another peak");
+    let step =
+        resize(&plan(&month()), to, resize::Facts::default(), &Settings::default(), after(1), MADE + 7)
+            .expect("another peak");
     assert_eq!((step.plan.peak, step.plan.applied_peak), (mbps(20), mbps(20)));
     assert!(!step.reaches_nodes);
 }
@@ -226,7 +229,8 @@ fn t15_renewal_moves_the_end_and_tells_nodes() {
     for (plan, reaches) in [(in_use(&month()), true), (associating(&month()), true), (plan(&month()), false)]
     {
         let status = plan.status;
-        let step = renew(&plan, for_a(Duration::Month), &settings, after(1), MADE + 7).expect("a renewal");
+        let step =
+            renew(&plan, for_a(Duration::Month), &free(), &settings, after(1), MADE + 7).expect("a renewal");
         assert_eq!(step.plan.status, status);
         assert_eq!(step.plan.expires_at, Some(at("2027-01-24T00:00:00Z")));
         assert_eq!(step.reaches_nodes, reaches);
@@ -236,7 +240,7 @@ fn t15_renewal_moves_the_end_and_tells_nodes() {
 
 fn expired(plan: &Plan) -> Plan {
     let end = plan.expires_at.expect("a term");
-    tick(plan, &Settings::default(), end, MADE + 30).expect("an end").plan
+    tick(plan, &free(), &Settings::default(), end, MADE + 30).expect("an end").plan
 }
 
 #[test]
@@ -244,8 +248,8 @@ fn t16_renewal_in_retention_brings_service_back() {
     for plan in [in_use(&month()), plan(&month())] {
         let gone = expired(&plan);
         let now = at("2026-12-27T09:00:00Z");
-        let step =
-            renew(&gone, for_a(Duration::Month), &Settings::default(), now, MADE + 40).expect("a renewal");
+        let step = renew(&gone, for_a(Duration::Month), &free(), &Settings::default(), now, MADE + 40)
+            .expect("a renewal");
         assert_eq!((step.plan.business, step.plan.release_at), (Business::Normal, None));
         assert_eq!((step.plan.status, &step.plan.network), (plan.status, &plan.network));
         assert_eq!(step.plan.expires_at, Some(at("2027-01-28T00:00:00Z")), "example A11");
@@ -259,7 +263,7 @@ fn t16_renewal_in_retention_brings_service_back() {
 fn t18_expiry_ends_service_and_keeps_the_network() {
     let plan = in_use(&month());
     let end = at("2026-12-24T00:00:00Z");
-    let step = tick(&plan, &Settings::default(), end, MADE + 30).expect("an end");
+    let step = tick(&plan, &free(), &Settings::default(), end, MADE + 30).expect("an end");
     assert_eq!((step.plan.status, step.plan.business), (Status::InUse, Business::Expired));
     assert_eq!(step.plan.network, plan.network);
     assert_eq!(step.plan.release_at, Some(at("2026-12-31T00:00:00Z")));
@@ -274,7 +278,7 @@ fn t18_expiry_ends_service_and_keeps_the_network() {
 fn t21_t23_retention_over() {
     let plan = expired(&in_use(&month()));
     let over = plan.release_at.expect("the end of retention");
-    let step = tick(&plan, &Settings::default(), over, MADE + 40).expect("a release");
+    let step = tick(&plan, &free(), &Settings::default(), over, MADE + 40).expect("a release");
     assert_eq!((step.plan.status, operation(&step.plan)), (Status::Releasing, Some(OperationKind::Release)));
     assert!(step.purge_rules && step.reaches_nodes);
     assert_eq!(step.plan.network, plan.network, "held until nodes let go");
@@ -287,7 +291,8 @@ fn t21_t23_retention_over() {
 #[test]
 fn t22_ends_at_once_without_a_network_and_with_nodes_otherwise() {
     let ending = Ending { force: true, expected_amount: None };
-    let step = unsubscribe(&plan(&month()), ending, after(1), MADE + 7).expect("an end");
+    let step = unsubscribe(&plan(&month()), ending, &free(), &Settings::default(), after(1), MADE + 7)
+        .expect("an end");
     assert_eq!(step.plan.status, Status::Released);
     assert_eq!(kinds(&step), ["plan.releasing", "plan.released"]);
     for plan in [in_use(&pay_as_you_go()), associating(&pay_as_you_go())] {

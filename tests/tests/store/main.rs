@@ -4,6 +4,7 @@ mod addresses;
 mod changes;
 mod crash;
 mod lists;
+mod money;
 mod plans;
 mod refusals;
 mod round_trip;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use limiter_control::store::{Ack, IdempotencyRecord, Seen};
+use limiter_domain::price::Amount;
 use limiter_domain::{
     Account, Business, Charge, Duration, Egress, Instance, Network, NetworkEgress, NetworkKind,
     NetworkStatus, Node, NodeInterface, Operation, OperationKind, Pay, Plan, Role, Rule, Slice, Status,
@@ -255,10 +256,13 @@ async fn plans(place: &mut Place) {
     let store = place.open().await;
     let basis = basis(&store).await;
     let duration = select(Duration::ALL.to_vec());
-    let slice = (any::<u16>(), any::<u16>(), duration.clone()).prop_map(|(first, last, duration)| Slice {
+    let slice = (any::<[u16; 3]>(), duration.clone(), any::<i64>());
+    let slice = slice.prop_map(|([first, last, from], duration, micro)| Slice {
         first_day: day(first),
         last_day: day(last),
         duration,
+        value: Amount::new(micro),
+        value_from: day(from),
     });
     let kinds = [
         OperationKind::Provision,
@@ -282,7 +286,7 @@ async fn plans(place: &mut Place) {
     let parts = (
         (any::<[bool; 3]>(), rate(), rate(), select(statuses.to_vec()), business, of(text())),
         (of(operation), count(), instant(), of(instant()), of(instant()), of(1_i8..=31), of(egress)),
-        (of(duration), of(instant()), vec(slice, 0..4), instant(), count(), of(text())),
+        (of(duration), of(instant()), (vec(slice, 0..4), any::<i64>()), instant(), count(), of(text())),
     );
     let make = |number, (first, second, third): (_, _, _)| {
         let (flags, peak, applied_peak, status, business, reason): ([bool; 3], _, _, _, _, Option<String>) =
@@ -295,8 +299,8 @@ async fn plans(place: &mut Place) {
             node: nodes.is_some_and(|nodes| nodes[0]).then(|| node(number).id),
             leaving: nodes.is_some_and(|nodes| nodes[1]).then(|| node(1).id),
         });
-        let (duration, release_at, slices, ticked_at, version, external): (_, _, _, _, _, Option<String>) =
-            third;
+        let (duration, release_at, (slices, micro), ticked_at, version, external) = third;
+        let external: Option<String> = external;
         Plan {
             external_id: external.map(|external| distinct(number, &external)),
             pay: if flags[0] { Pay::PrePaid } else { Pay::PostPaid },
@@ -316,6 +320,7 @@ async fn plans(place: &mut Place) {
             anchor_day,
             duration,
             release_at,
+            prepaid: Amount::new(micro),
             slices,
             ticked_at,
             version,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use limiter_control::store::{Store, Write};
+use limiter_domain::price::Amount;
 use limiter_domain::{
     Account, AccountId, Business, Charge, Event, EventKind, Instance, InstanceId, Network, NetworkEgress,
     NetworkId, NetworkKind, NetworkStatus, Node, NodeId, NodeInterface, Pay, Plan, PlanId, Role, Rule,
@@ -163,6 +164,7 @@ pub(crate) fn plan(number: u64, account: &Account) -> Plan {
         duration: None,
         auto_renew: false,
         release_at: None,
+        prepaid: Amount::ZERO,
         slices: Vec::new(),
         ticked_at: at(0),
         version: 1,

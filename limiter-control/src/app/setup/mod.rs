@@ -181,7 +181,6 @@ impl Applying<'_> {
         found: Option<Plan>,
     ) -> Result<Option<Plan>, AppError> {
         let (now, revision) = (self.change.now, self.change.revision());
-        let settings = self.app.settings();
         let Some(setup) = &wanted.plan else { return Ok(found) };
         let Some(mut plan) = found else {
             let plan = self.buy(setup, network).await?;
@@ -194,7 +193,7 @@ impl Applying<'_> {
         if plan.peak != setup.peak {
             let before = plan.peak;
             let wanted_peak = resize::Resize { peak_bps: setup.peak.bps(), expected_amount: None };
-            let step = resize::resize(&plan, wanted_peak, settings, now, revision)?;
+            let step = self.app.resized(self.change, &plan, wanted_peak).await?;
             plan = self.app.take(self.change, step).await?;
             self.note("update", "plan", wanted.name.clone(), format!("peak {before} -> {}", plan.peak));
         }

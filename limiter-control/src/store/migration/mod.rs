@@ -5,6 +5,7 @@ mod m0001_first;
 mod m0002_news;
 mod m0003_addresses;
 mod m0004_usage;
+mod m0005_money;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement,
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_news::Step),
             Box::new(m0003_addresses::Step),
             Box::new(m0004_usage::Step),
+            Box::new(m0005_money::Step),
         ]
     }
 }
