@@ -278,8 +278,8 @@ fn each_condition_has_its_code_and_names_its_field() {
     }
 }
 
-/// Codes that only the layers around the domain answer, and those that `quota.rs`, `egress.rs` and `pool.rs`
-/// show.
+/// Codes that only the layers around the domain answer, and those that `quota.rs`, `egress.rs`, `pool.rs`,
+/// `money` and `usage_source.rs` show.
 #[test]
 fn no_code_is_left_out() {
     let outside = [
@@ -293,6 +293,7 @@ fn no_code_is_left_out() {
         Code::VersionConflict,
     ];
     let of_money = [Code::InsufficientBalance, Code::AccountOverdue];
+    let of_usage = [Code::UsageConflict, Code::UsageOutOfOrder];
     let of_networks = [
         Code::AddressInUse,
         Code::NodeHasNoSharedAddress,
@@ -308,6 +309,7 @@ fn no_code_is_left_out() {
     seen.extend(outside);
     seen.extend(of_networks);
     seen.extend(of_money);
+    seen.extend(of_usage);
     let missing: Vec<&Code> = Code::ALL.iter().filter(|code| !seen.contains(code)).collect();
     assert!(missing.is_empty(), "no situation shows {missing:?}");
 }
