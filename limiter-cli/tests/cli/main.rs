@@ -3,6 +3,7 @@
 mod access;
 mod egress;
 mod list;
+mod money;
 mod plan;
 mod run;
 mod server;

@@ -2,6 +2,7 @@
 
 mod egress;
 mod usage;
+mod money;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use limiter_api::Problem;
+use limiter_api::money::{NewNote, NewPriceBook};
 use limiter_api::params::{
     Associate, End, InstanceQuery, MoveInstance, NetworkChange, NetworkQuery, NewNetwork, NewPlan, PlanQuery,
     Resize, RuleQuery, SignIn,
@@ -78,6 +80,10 @@ pub(crate) struct Inside {
     pub(crate) headers: HeaderMap,
     /// Nodes are not for the caller.
     pub(crate) hides_nodes: bool,
+    /// Price books that were asked for, dry runs too.
+    pub(crate) books: Vec<NewPriceBook>,
+    /// What was written into accounts.
+    pub(crate) notes: Vec<NewNote>,
     /// Any token is refused.
     pub(crate) is_closed: bool,
 }
@@ -242,6 +248,7 @@ fn router(world: World, with_token: bool) -> Router {
         .route("/export", get(export))
         .merge(egress::routes())
         .merge(usage::routes())
+        .merge(money::routes())
         .with_state(world.clone())
         .layer(middleware::from_fn_with_state((world, with_token), guard));
     Router::new().nest("/v1", inner)

@@ -137,7 +137,8 @@ impl App {
         let closed_at = instant(hour, HOUR + self.settings().bill_delay);
         self.suspend_by(change, &next.account, closed_at).await?;
         let history = change.tx.segments(&next.plan, hour).await?;
-        let funds = Funds::of(&change.tx, &next.account).await?;
+        let books = change.books().await?;
+        let funds = Funds { books, purse: change.tx.purse(&next.account).await?.purse };
         let line = by_bandwidth(&history, hour, &funds.money());
         // What no price book has a price for is no line.
         if let Some(line) = line.filter(|line| line.book > 0) {

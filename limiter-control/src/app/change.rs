@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use limiter_domain::price::Books;
 use limiter_domain::{
     AccountId, Code, Event, EventKind, Happening, NetworkId, Node, NodeId, Revision, TokenId,
 };
@@ -79,6 +80,8 @@ pub(super) struct Change {
     nodes: HashMap<String, Arc<[Node]>>,
     /// How many addresses of plans each node has, or is to have.
     load: Option<HashMap<String, u64>>,
+    /// All price books; none is made within a change that reads them.
+    books: Option<Arc<Books>>,
 }
 
 impl App {
@@ -110,7 +113,16 @@ impl App {
 
 impl Change {
     fn new(tx: Write, now: Timestamp, call: Call) -> Self {
-        Self { tx, now, call, events: Vec::new(), news: BTreeMap::new(), nodes: HashMap::new(), load: None }
+        Self {
+            tx,
+            now,
+            call,
+            events: Vec::new(),
+            news: BTreeMap::new(),
+            nodes: HashMap::new(),
+            load: None,
+            books: None,
+        }
     }
 
     /// The number of this change.
@@ -148,6 +160,15 @@ impl Change {
             None => self.tx.count_addresses_by_node().await?,
         };
         Ok(self.load.insert(load))
+    }
+
+    /// All price books; read once, for changes of many plans.
+    pub(super) async fn books(&mut self) -> Result<Arc<Books>, AppError> {
+        let books = match self.books.take() {
+            Some(books) => books,
+            None => Arc::new(self.tx.price_books().await?),
+        };
+        Ok(Arc::clone(self.books.insert(books)))
     }
 
     /// Instances or rules of a network are new, or changed but for their names: its nodes are to know.

@@ -1,5 +1,7 @@
 //! The money of an account: read for prices, moved by entries.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use limiter_domain::ledger::{Entry, KeptOrder};
@@ -14,7 +16,7 @@ use crate::store::{KeptPurse, NextHour, Tx};
 
 /// All price books, and the money of one account.
 pub(super) struct Funds {
-    pub(super) books: Books,
+    pub(super) books: Arc<Books>,
     pub(super) purse: Purse,
 }
 
@@ -37,7 +39,7 @@ pub(super) struct Movement {
 impl Funds {
     /// Those of `account`.
     pub(super) async fn of(tx: &Tx, account: &AccountId) -> Result<Self, AppError> {
-        Ok(Self { books: tx.price_books().await?, purse: tx.purse(account).await?.purse })
+        Ok(Self { books: Arc::new(tx.price_books().await?), purse: tx.purse(account).await?.purse })
     }
 
     /// Of what a price is worked out.

@@ -41,7 +41,7 @@ impl App {
         let account = read::listed(&tx, &reach, query.account.as_deref()).await?;
         let funds = match &account {
             Some(account) => Funds::of(&tx, account).await?,
-            None => Funds { books: tx.price_books().await?, purse: Purse::default() },
+            None => Funds { books: tx.price_books().await?.into(), purse: Purse::default() },
         };
         let account = account.unwrap_or_else(|| AccountId::of_random(0));
         let decide = |money: Money<'_>| {
