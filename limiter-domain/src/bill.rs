@@ -2,8 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::Settings;
 use crate::price::{Amount, Discount, Money, PARTS, PriceBook, shown_mbps};
 use crate::segment::{Segment, highest};
+use crate::usage::hour_of;
 
 /// Bytes that a price of traffic is for.
 const GIB: i128 = 1 << 30;
@@ -84,14 +86,19 @@ pub fn explained(line: &Line, book: &PriceBook) -> String {
     text
 }
 
-/// The beginning of the clock hour of `at`; the same in every zone of whole hours.
-pub fn hour_of(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second() - at.as_second().rem_euclid(HOUR_S)).unwrap_or(at)
-}
-
 /// The beginning of the clock hour after that of `hour`.
 pub fn next_hour(hour: Timestamp) -> Timestamp {
     hour_of(hour).saturating_add(SignedDuration::from_secs(HOUR_S)).unwrap_or(Timestamp::MAX)
+}
+
+/// When the hour that begins at `hour` is closed: whoever measured it has said so by then.
+pub fn closed_at(hour: Timestamp, settings: &Settings) -> Timestamp {
+    next_hour(hour).saturating_add(settings.bill_delay).unwrap_or(Timestamp::MAX)
+}
+
+/// When the hour that begins at `hour` is closed without those who have not said what they measured in it.
+pub fn closed_at_last(hour: Timestamp, settings: &Settings) -> Timestamp {
+    next_hour(hour).saturating_add(settings.late_samples).unwrap_or(Timestamp::MAX)
 }
 
 /// The line of pay-by-bandwidth for the clock hour that begins at `hour`: a started hour is a whole one.

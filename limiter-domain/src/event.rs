@@ -79,6 +79,7 @@ kinds! {
     NodeRefused = "node.refused",
     UsageRefused = "usage.refused",
     UsageMissing = "usage.missing",
+    UsageAnomaly = "usage.anomaly",
     AddressesImported = "addresses.imported",
     AddressesRemoved = "addresses.removed",
     NetworkCreated = "network.created",

@@ -46,8 +46,10 @@ pub struct Settings {
     pub grace: SignedDuration,
     /// How long an account must be able to pay for pay-as-you-go when it starts.
     pub pay_as_you_go_reserve: SignedDuration,
-    /// How long after its end an hour of pay-by-bandwidth is billed.
+    /// How long after its end an hour of pay-as-you-go is billed.
     pub bill_delay: SignedDuration,
+    /// How long after its end an hour of pay-by-data-transfer waits for nodes that have not said what they measured.
+    pub late_samples: SignedDuration,
     /// How long after its end the statement of a month is written.
     pub statement_delay: SignedDuration,
     /// The agreement that every order must name; [`None`]: there is none.
@@ -78,6 +80,7 @@ impl Default for Settings {
             grace: SignedDuration::from_hours(24),
             pay_as_you_go_reserve: SignedDuration::from_hours(24),
             bill_delay: SignedDuration::from_mins(5),
+            late_samples: SignedDuration::from_hours(72),
             statement_delay: SignedDuration::from_hours(73),
             agreement_version: None,
         }

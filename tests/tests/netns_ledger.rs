@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use limiter_api::params::NewPlan;
+use limiter_api::params::{EventQuery, NewPlan};
 use limiter_api::series::UsageQuery;
 use limiter_control::store::Store;
 use limiter_tests::agent::Agent;
@@ -102,9 +102,18 @@ fn everything_is_killed_and_the_ledger_has_every_byte_once() {
     reported_until(&control, &agent, Timestamp::now());
     let expected = watched.map(|count| count.bytes);
     let found = sums(&control, &network, &web);
+    let query = EventQuery { kind: Some("usage.".to_owned()), ..EventQuery::default() };
+    let troubles = control.must(async |client| client.events(&query).await).items;
+    assert!(troubles.is_empty(), "{troubles:?}");
     // By direction: the network and the instance.
     let found = [0, 1].map(|direction| found.map(|of| of[direction]));
-    assert_eq!(found, expected.map(|bytes| [bytes; 2]), "{}", agent.log());
+    assert_eq!(
+        found,
+        expected.map(|bytes| [bytes; 2]),
+        "{:#?}\n{}",
+        by_minute(&control, &network),
+        agent.log()
+    );
     // What is billed and what is drawn are the same bytes.
     let [billed, drawn] = billed_and_drawn(&control, &plan);
     assert_eq!([billed, drawn], [expected; 2]);
@@ -125,6 +134,22 @@ fn sums(control: &Control, network: &str, instance: &str) -> [[u64; 2]; 2] {
             passed.fold([0, 0], |[up, down], it| [up + it.up.bytes, down + it.down.bytes])
         };
         [sum(&mut of_network.into_iter()), sum(&mut of_instance.into_iter())]
+    })
+}
+
+/// What the database has of the network, for a reader.
+fn by_minute(control: &Control, network: &str) -> Vec<String> {
+    runtime().block_on(async {
+        let store = Store::open(control.database(), Timestamp::now()).await.expect("the database opens");
+        let tx = store.read().await.expect("a view");
+        let all = (Timestamp::MIN, Timestamp::MAX);
+        let rows = tx.usage_of_network(&network.parse().expect("an id"), all).await.expect("read");
+        let shown = rows.iter().flat_map(|row| {
+            row.usage.buckets.iter().map(move |(minute, it)| {
+                format!("{} +{minute}: {} {}, {:?}", row.hour, it.up.bytes, it.down.bytes, row.plan)
+            })
+        });
+        shown.collect()
     })
 }
 

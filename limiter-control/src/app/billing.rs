@@ -4,16 +4,17 @@
 //! do in turns, and each looks again.
 
 use jiff::{SignedDuration, Timestamp};
-use limiter_domain::bill::{by_bandwidth, explained, next_hour};
+use limiter_domain::acknowledge::carries;
+use limiter_domain::bill::{Line, by_bandwidth, by_traffic, closed_at, closed_at_last, explained, next_hour};
 use limiter_domain::ledger::KeptLine;
 use limiter_domain::statement::{EntryKind, issued_at, month_of, next_month, statement};
-use limiter_domain::{AccountId, EventKind, overdue};
+use limiter_domain::{AccountId, Charge, EventKind, NodeId, Plan, overdue};
 
 use super::change::Change;
 use super::money::{Funds, Movement};
 use super::plan_step::Undone;
 use super::{App, AppError};
-use crate::store::{KeptPurse, KeptStatement, NextHour};
+use crate::store::{KeptPurse, KeptStatement, NextHour, Tx};
 
 /// Most hours that are billed in one transaction.
 const HOURS_MAX: u64 = 100;
@@ -21,8 +22,11 @@ const HOURS_MAX: u64 = 100;
 /// Most accounts that are looked at in one round.
 const ACCOUNTS_MAX: u64 = 1000;
 
-/// Length of an hour.
-const HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// How far back a node that reported on a plan is waited for.
+const REPORTED: SignedDuration = SignedDuration::from_hours(24);
+
+/// An hour that waits for a node is looked at again after this time.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 
 impl App {
     /// Works all of it that is due.
@@ -35,28 +39,28 @@ impl App {
     }
 
     async fn work_hours(&self) -> Vec<Undone> {
-        let last = self.last_closed(self.now());
+        let now = self.now();
         let what = "hours that are over are not billed";
         loop {
-            match self.bill_some(last).await {
+            match self.bill_some(now).await {
                 Ok(0) => return Vec::new(),
                 Ok(_) => {}
                 Err(AppError::Store(error)) if error.is_passing() => {
                     return Undone::of(what, Err(error.into())).into_iter().collect();
                 }
                 // One of them cannot be billed; it keeps no other from being billed.
-                Err(_) => return self.bill_each(last).await,
+                Err(_) => return self.bill_each(now).await,
             }
         }
     }
 
     /// Bills hours that are closed, the earliest first; gives their number.
-    async fn bill_some(&self, last: Timestamp) -> Result<usize, AppError> {
-        if self.store.read().await?.hours_due(None, last, 1).await?.is_empty() {
+    async fn bill_some(&self, now: Timestamp) -> Result<usize, AppError> {
+        if self.store.read().await?.hours_due(None, now, 1).await?.is_empty() {
             return Ok(0);
         }
         let mut change = self.begin_own(self.scheduler(), "bill").await?;
-        let due = change.tx.hours_due(None, last, HOURS_MAX).await?;
+        let due = change.tx.hours_due(None, now, HOURS_MAX).await?;
         for next in &due {
             self.bill_hour(&mut change, next).await?;
         }
@@ -64,8 +68,8 @@ impl App {
         Ok(due.len())
     }
 
-    async fn bill_each(&self, last: Timestamp) -> Vec<Undone> {
-        let due = async { self.store.read().await?.hours_due(None, last, HOURS_MAX).await };
+    async fn bill_each(&self, now: Timestamp) -> Vec<Undone> {
+        let due = async { self.store.read().await?.hours_due(None, now, HOURS_MAX).await };
         let due = match due.await {
             Ok(due) => due,
             Err(error) => {
@@ -118,9 +122,8 @@ impl App {
         change: &mut Change,
         account: &AccountId,
     ) -> Result<(), AppError> {
-        let last = self.last_closed(change.now);
         loop {
-            let due = change.tx.hours_due(Some(account), last, HOURS_MAX).await?;
+            let due = change.tx.hours_due(Some(account), change.now, HOURS_MAX).await?;
             if due.is_empty() {
                 break;
             }
@@ -131,41 +134,97 @@ impl App {
         self.suspend_by(change, account, change.now).await
     }
 
-    /// Bills one hour of pay-by-bandwidth, as of the instant at which it was closed.
+    /// Bills one hour of pay-as-you-go, as of the instant at which it was closed, or looks again later where nodes have
+    /// yet to say what they measured in it.
     async fn bill_hour(&self, change: &mut Change, next: &NextHour) -> Result<(), AppError> {
         let hour = next.hour;
-        let closed_at = instant(hour, HOUR + self.settings().bill_delay);
-        self.suspend_by(change, &next.account, closed_at).await?;
+        let is_on_time = next.due_at == closed_at(hour, self.settings());
+        let at = if is_on_time { next.due_at } else { change.now };
+        self.suspend_by(change, &next.account, at).await?;
         let history = change.tx.segments(&next.plan, hour).await?;
         let books = change.books().await?;
         let funds = Funds { books, purse: change.tx.purse(&next.account).await?.purse };
-        let line = by_bandwidth(&history, hour, &funds.money());
+        let plan = change.tx.plan(&next.plan).await?.filter(|plan| plan.charge == Charge::ByTraffic);
+        let line = match plan {
+            None => by_bandwidth(&history, hour, &funds.money()),
+            Some(plan) if self.is_measured(change, &plan, next).await? => {
+                let bytes = inbound_bytes(&change.tx, &plan, hour).await?;
+                by_traffic(&history, hour, bytes, &[], &funds.money())
+            }
+            Some(_) => return self.look_again(change, next).await,
+        };
         // What no price book has a price for is no line.
         if let Some(line) = line.filter(|line| line.book > 0) {
-            let mut kept = KeptLine {
-                account: next.account.clone(),
-                plan: next.plan.clone(),
-                month: month_of(hour, self.settings()),
-                line,
-            };
-            let movement = Movement {
-                kind: EntryKind::Line,
-                source: kept.source(),
-                amount: kept.line.amount.negated(),
-                at: closed_at,
-                month: kept.month,
-                detail: format!("plan {}, {}", next.plan, explained(&kept.line, funds.books.at(hour))),
-            };
-            kept.month = self.post(change, &next.account, movement).await?;
-            change.tx.add_line(&kept).await?;
+            self.add_line(change, next, line, &funds, at).await?;
         }
         let following = next_hour(hour);
         if history.iter().any(|segment| segment.to.is_none_or(|to| to > following)) {
-            change.tx.put_next_hour(&NextHour { hour: following, ..next.clone() }).await?;
+            let due_at = closed_at(following, self.settings());
+            change.tx.put_next_hour(&NextHour { hour: following, due_at, ..next.clone() }).await?;
         } else {
             change.tx.remove_next_hour(&next.plan).await?;
         }
         Ok(())
+    }
+
+    /// Keeps a line, and takes its amount unless it is held.
+    async fn add_line(
+        &self,
+        change: &mut Change,
+        next: &NextHour,
+        line: Line,
+        funds: &Funds,
+        at: Timestamp,
+    ) -> Result<(), AppError> {
+        let mut kept = KeptLine {
+            account: next.account.clone(),
+            plan: next.plan.clone(),
+            month: month_of(next.hour, self.settings()),
+            line,
+        };
+        let explained = explained(&kept.line, funds.books.at(next.hour));
+        if kept.line.held {
+            change.event_at(at, EventKind::UsageAnomaly, Some(&next.account), next.plan.as_str(), &explained);
+        } else {
+            let movement = Movement {
+                kind: EntryKind::Line,
+                source: kept.source(),
+                amount: kept.line.amount.negated(),
+                at,
+                month: kept.month,
+                detail: format!("plan {}, {explained}", next.plan),
+            };
+            kept.month = self.post(change, &next.account, movement).await?;
+        }
+        Ok(change.tx.add_line(&kept).await?)
+    }
+
+    /// True where every node that may have carried the plan's network in an hour has said what it measured then, or
+    /// is not waited for any more.
+    async fn is_measured(&self, change: &mut Change, plan: &Plan, next: &NextHour) -> Result<bool, AppError> {
+        if change.now >= closed_at_last(next.hour, self.settings()) {
+            return Ok(true);
+        }
+        let end = next_hour(next.hour);
+        let since = instant(next.hour, -REPORTED);
+        let rows = change.tx.usage_of_plan(&plan.id, (since, end)).await?;
+        let mut nodes: Vec<NodeId> = rows.into_iter().map(|row| row.node).collect();
+        if let Some(id) = &plan.network
+            && let Some(network) = change.tx.network(id).await?
+        {
+            let of_region = change.nodes_of_region(&plan.region).await?;
+            nodes.extend(of_region.iter().filter(|node| carries(node, &network)).map(|node| node.id.clone()));
+        }
+        nodes.sort_unstable();
+        nodes.dedup();
+        let complete = change.tx.usage_complete(&nodes).await?;
+        Ok(nodes.iter().all(|node| complete.get(node).is_some_and(|until| *until >= end)))
+    }
+
+    async fn look_again(&self, change: &Change, next: &NextHour) -> Result<(), AppError> {
+        let due_at = instant(change.now, LOOK_AGAIN);
+        let due_at = due_at.min(closed_at_last(next.hour, self.settings()));
+        Ok(change.tx.put_next_hour(&NextHour { due_at, ..next.clone() }).await?)
     }
 
     /// Suspends an account that was to be suspended by `until`, with its plans.
@@ -225,11 +284,12 @@ impl App {
         change.event_at(issued, EventKind::StatementIssued, Some(account), account.as_str(), &detail);
         Ok(true)
     }
+}
 
-    /// The beginning of the last hour that is closed at `now`.
-    fn last_closed(&self, now: Timestamp) -> Timestamp {
-        instant(now, -(HOUR + self.settings().bill_delay))
-    }
+/// Inbound bytes of a plan in a clock hour, whatever networks it served.
+async fn inbound_bytes(tx: &Tx, plan: &Plan, hour: Timestamp) -> Result<u64, AppError> {
+    let rows = tx.usage_of_plan(&plan.id, (hour, next_hour(hour))).await?;
+    Ok(rows.iter().map(|row| row.usage.total().down.bytes).fold(0, u64::saturating_add))
 }
 
 fn instant(at: Timestamp, after: SignedDuration) -> Timestamp {

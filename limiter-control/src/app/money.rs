@@ -8,7 +8,8 @@ use limiter_domain::ledger::{Entry, KeptOrder};
 use limiter_domain::price::{Amount, Books, Money, Moved, Order, Purse, Standing};
 use limiter_domain::segment::Turn;
 use limiter_domain::statement::{EntryKind, issued_at, month_of};
-use limiter_domain::{AccountId, Charge, EventKind, OrderId, Pay, Plan, bill, overdue};
+use limiter_domain::usage::hour_of;
+use limiter_domain::{AccountId, EventKind, OrderId, Pay, Plan, Settings, bill, overdue};
 
 use super::change::Change;
 use super::{App, AppError};
@@ -59,7 +60,7 @@ impl App {
     ) -> Result<(), AppError> {
         for turn in turns {
             change.tx.turn(&plan.id, turn).await?;
-            begin_hours(change, plan, turn).await?;
+            begin_hours(change, plan, turn, self.settings()).await?;
         }
         for order in orders {
             let id = OrderId::of_random(rand::random());
@@ -163,13 +164,13 @@ impl App {
     }
 }
 
-/// Hours of pay-by-bandwidth are billed from the first that a plan is billable in.
-async fn begin_hours(change: &Change, plan: &Plan, turn: Turn) -> Result<(), AppError> {
-    let by_the_hour = (plan.pay, plan.charge) == (Pay::PostPaid, Charge::ByBandwidth);
-    if !by_the_hour || turn.peak.is_none() || change.tx.next_hour(&plan.id).await?.is_some() {
+/// Hours of pay-as-you-go are billed from the first that a plan is billable in.
+async fn begin_hours(change: &Change, plan: &Plan, turn: Turn, settings: &Settings) -> Result<(), AppError> {
+    if plan.pay != Pay::PostPaid || turn.peak.is_none() || change.tx.next_hour(&plan.id).await?.is_some() {
         return Ok(());
     }
-    let next =
-        NextHour { plan: plan.id.clone(), account: plan.account.clone(), hour: bill::hour_of(turn.at) };
+    let hour = hour_of(turn.at);
+    let due_at = bill::closed_at(hour, settings);
+    let next = NextHour { plan: plan.id.clone(), account: plan.account.clone(), hour, due_at };
     Ok(change.tx.put_next_hour(&next).await?)
 }

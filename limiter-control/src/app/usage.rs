@@ -9,7 +9,9 @@ use limiter_api::usage::{
 };
 use limiter_domain::usage::{Flow, Grain, HOUR_S, Passed, UsageHour, hour_of};
 use limiter_domain::usage_source::{Placed, Sent, UsageSource, place};
-use limiter_domain::{Code, EventKind, InstanceId, Network, NetworkId, Node, NodeId, Plan, PlanId, Refusal};
+use limiter_domain::{
+    Charge, Code, EventKind, InstanceId, Network, NetworkId, Node, NodeId, Plan, PlanId, Refusal,
+};
 
 use sha2::{Digest as _, Sha256};
 
@@ -25,9 +27,6 @@ pub(super) const NETWORKS_KEPT: SignedDuration = SignedDuration::from_hours(400 
 
 /// What is measured of an instance longer ago than this is not stored.
 pub(super) const INSTANCES_KEPT: SignedDuration = SignedDuration::from_hours(31 * 24);
-
-/// An hour is billed without nodes that have not reported it by then.
-pub(super) const CLOSED_AFTER: SignedDuration = SignedDuration::from_hours(72);
 
 /// Most bytes of a bucket, a hundred times what the fastest limit passes in it: sums of an hour stay far from the end
 /// of a number.
@@ -282,7 +281,7 @@ impl Rows {
             usage: UsageHour::default(),
             late: false,
         });
-        entry.late |= now.duration_since(hour) > CLOSED_AFTER + SignedDuration::from_hours(1);
+        entry.late |= known.is_billed(entry.plan.as_ref(), hour);
         entry.usage.add(minute(row.start), passed(&row.up, &row.down, row.estimated));
     }
 
@@ -355,6 +354,8 @@ fn joined(mut before: UsageHour, minutes: &UsageHour) -> UsageHour {
 struct Known {
     networks: HashMap<NetworkId, Network>,
     plans: HashMap<PlanId, Plan>,
+    /// The hours that are to be billed next.
+    next: HashMap<PlanId, Timestamp>,
 }
 
 impl Known {
@@ -370,8 +371,20 @@ impl Known {
             .map(|network| (network.id.clone(), network));
         let plans: HashSet<PlanId> =
             batch.networks.iter().filter_map(|row| row.plan.as_deref()?.parse().ok()).collect();
-        let plans = tx.plans_by_id(&plans.into_iter().collect::<Vec<_>>()).await?.into_iter();
-        Ok(Self { networks: networks.collect(), plans: plans.map(|plan| (plan.id.clone(), plan)).collect() })
+        let ids: Vec<PlanId> = plans.into_iter().collect();
+        let next = tx.next_hours(&ids).await?.into_iter().map(|next| (next.plan, next.hour)).collect();
+        let plans = tx.plans_by_id(&ids).await?.into_iter();
+        Ok(Self {
+            networks: networks.collect(),
+            plans: plans.map(|plan| (plan.id.clone(), plan)).collect(),
+            next,
+        })
+    }
+
+    /// True where an hour of a plan is billed by its bytes, and was billed before.
+    fn is_billed(&self, plan: Option<&PlanId>, hour: Timestamp) -> bool {
+        let plan = plan.and_then(|id| self.plans.get(id)).filter(|plan| plan.charge == Charge::ByTraffic);
+        plan.is_some_and(|plan| self.next.get(&plan.id).is_none_or(|next| *next > hour))
     }
 
     fn network(&self, id: &str) -> Option<NetworkId> {

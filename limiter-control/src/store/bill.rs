@@ -20,6 +20,7 @@ pub(super) mod row {
         pub plan_id: String,
         pub account_id: String,
         pub next_us: i64,
+        pub due_us: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -39,6 +40,8 @@ pub struct NextHour {
     pub account: AccountId,
     /// The beginning of the hour.
     pub hour: Timestamp,
+    /// When it is looked at.
+    pub due_at: Timestamp,
 }
 
 impl Row for row::Model {
@@ -49,6 +52,7 @@ impl Row for row::Model {
             plan_id: next.plan.to_string(),
             account_id: next.account.to_string(),
             next_us: value::micros(next.hour),
+            due_us: value::micros(next.due_at),
         }
     }
 
@@ -58,6 +62,7 @@ impl Row for row::Model {
             plan: read.parsed("plan_id", &self.plan_id)?,
             account: read.parsed("account_id", &self.account_id)?,
             hour: read.time("next_us", self.next_us)?,
+            due_at: read.time("due_us", self.due_us)?,
         })
     }
 }
@@ -68,16 +73,23 @@ impl Tx {
         self.one(Entity::find_by_id(plan.as_str())).await
     }
 
-    /// Hours that began at `last` or before, of an account or of all, the earliest first, at most `limit`.
+    /// The hours of some plans that are to be billed next, in no order; a plan without one has none.
+    pub async fn next_hours(&self, plans: &[PlanId]) -> Result<Vec<NextHour>, StoreError> {
+        let ids: Vec<_> = plans.iter().map(PlanId::as_str).collect();
+        self.all_of(Entity::find(), Column::PlanId, &ids).await
+    }
+
+    /// Hours that are due at `now`, of an account or of all, the earliest first, at most `limit`.
     pub async fn hours_due(
         &self,
         account: Option<&AccountId>,
-        last: Timestamp,
+        now: Timestamp,
         limit: u64,
     ) -> Result<Vec<NextHour>, StoreError> {
-        let due = Entity::find().filter(Column::NextUs.lte(value::micros(last)));
+        let due = Entity::find().filter(Column::DueUs.lte(value::micros(now)));
         let due = due.apply_if(account, |query, id| query.filter(Column::AccountId.eq(id.as_str())));
-        self.all(due.order_by_asc(Column::NextUs).order_by_asc(Column::PlanId).limit(limit)).await
+        let due = due.order_by_asc(Column::DueUs).order_by_asc(Column::NextUs).order_by_asc(Column::PlanId);
+        self.all(due.limit(limit)).await
     }
 }
 

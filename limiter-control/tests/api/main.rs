@@ -13,5 +13,6 @@ mod prices;
 mod rights;
 mod setup_changes;
 mod setups;
+mod traffic;
 mod usage;
 mod world;

@@ -224,7 +224,8 @@ async fn hours_to_bill_come_in_order(place: &mut Place) {
     let next = |number: u64, owner: u64, hour| NextHour {
         plan: PlanId::of_random(number.into()),
         account: account(owner).id,
-        hour: at(hour),
+        hour: at(hour - 3),
+        due_at: at(hour),
     };
     commit(&store, async |write| {
         for hour in [next(1, 1, 9), next(2, 2, 5), next(3, 1, 7), next(1, 1, 6)] {
@@ -242,6 +243,8 @@ async fn hours_to_bill_come_in_order(place: &mut Place) {
     let read = store.read().await.expect("a view");
     assert_eq!(read.next_hour(&next(1, 1, 0).plan).await.expect("an hour"), None);
     assert_eq!(read.next_hour(&next(3, 1, 0).plan).await.expect("an hour"), Some(next(3, 1, 7)));
+    let two = [next(3, 1, 0).plan, next(1, 1, 0).plan];
+    assert_eq!(read.next_hours(&two).await.expect("a list"), [next(3, 1, 7)]);
 }
 
 async fn lines_are_listed_by_hour_and_come_once(place: &mut Place) {

@@ -40,8 +40,8 @@ impl MigrationTrait for Step {
             index("orders", "orders_of_account", ["account_id", "at_us", "id"]),
             index("orders", "orders_of_plan", ["plan_id", "at_us", "id"]),
             index("segments", "segments_ended", ["plan_id", "to_us"]),
-            index("bills", "bills_due", ["next_us", "plan_id"]),
-            index("bills", "bills_of_account", ["account_id", "next_us"]),
+            index("bills", "bills_due", ["due_us", "next_us", "plan_id"]),
+            index("bills", "bills_of_account", ["account_id", "due_us"]),
             index("bill_lines", "bill_lines_of_month", ["account_id", "month", "hour_us"]),
         ];
         for index in indexes {
@@ -124,7 +124,7 @@ fn segments(c: &Columns) -> TableCreateStatement {
 
 /// The next hour of each plan that is to be billed.
 fn bills(c: &Columns) -> TableCreateStatement {
-    table("bills", [c.key("plan_id"), c.text("account_id"), number("next_us")])
+    table("bills", [c.key("plan_id"), c.text("account_id"), number("next_us"), number("due_us")])
 }
 
 fn lines(c: &Columns) -> TableCreateStatement {

@@ -1,7 +1,7 @@
 //! An account with plans, driven as the control plane drives the domain.
 
 use jiff::Timestamp;
-use limiter_domain::bill::{Line, by_bandwidth, hour_of, next_hour};
+use limiter_domain::bill::{Line, by_bandwidth, next_hour};
 use limiter_domain::order::{self, Facts, NewPlan};
 use limiter_domain::price::{Amount, Books, Discount, Money, NewPriceBook, Order, Purse, Tier};
 use limiter_domain::release::{Ending, delete, unsubscribe};
@@ -9,6 +9,7 @@ use limiter_domain::renewal::{Renewal, renew};
 use limiter_domain::resize::{self, Resize, resize};
 use limiter_domain::schedule::catch_up;
 use limiter_domain::segment::{Segment, turned};
+use limiter_domain::usage::hour_of;
 use limiter_domain::{Duration, Plan, PlanId, Refusal, Settings, Step};
 
 use crate::fixture::{MADE, account, at};

@@ -5,7 +5,7 @@ use limiter_domain::order::NewPlan;
 use limiter_domain::price::Amount;
 use limiter_domain::resize::{self, Resize};
 use limiter_domain::segment::highest_paid;
-use limiter_domain::{Duration, Pay, Status, bill, release, renewal, term};
+use limiter_domain::{Duration, Pay, Status, release, renewal, term};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -189,7 +189,7 @@ proptest! {
         buyer.delete(now);
         prop_assert_eq!(buyer.plan().pay, Pay::PostPaid);
         let lines = buyer.hours(now + SignedDuration::from_hours(9));
-        let first = bill::hour_of(at(START)).as_second() / 3600;
+        let first = limiter_domain::usage::hour_of(at(START)).as_second() / 3600;
         let touched = if now == at(START) { 0 } else { (now.as_second() - 1).div_euclid(3600) - first + 1 };
         prop_assert_eq!(i64::try_from(lines.len()).expect("few lines"), touched);
         for line in &lines {
