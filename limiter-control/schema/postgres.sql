@@ -39,7 +39,8 @@ CREATE TABLE public.bill_lines (
 CREATE TABLE public.bills (
     plan_id text NOT NULL COLLATE pg_catalog."C",
     account_id text NOT NULL COLLATE pg_catalog."C",
-    next_us bigint NOT NULL
+    next_us bigint NOT NULL,
+    due_us bigint NOT NULL
 );
 CREATE TABLE public.events (
     revision bigint NOT NULL,
@@ -335,8 +336,8 @@ CREATE UNIQUE INDEX addresses_number ON public.addresses USING btree (number);
 CREATE INDEX addresses_of_region ON public.addresses USING btree (region, plan_id, number);
 CREATE UNIQUE INDEX addresses_plan ON public.addresses USING btree (plan_id);
 CREATE INDEX bill_lines_of_month ON public.bill_lines USING btree (account_id, month, hour_us);
-CREATE INDEX bills_due ON public.bills USING btree (next_us, plan_id);
-CREATE INDEX bills_of_account ON public.bills USING btree (account_id, next_us);
+CREATE INDEX bills_due ON public.bills USING btree (due_us, next_us, plan_id);
+CREATE INDEX bills_of_account ON public.bills USING btree (account_id, due_us);
 CREATE INDEX events_at ON public.events USING btree (at_us);
 CREATE INDEX events_of_account ON public.events USING btree (account_id, revision, number);
 CREATE INDEX events_of_subject ON public.events USING btree (subject, revision, number);

@@ -44,9 +44,10 @@ CREATE INDEX "bill_lines_of_month" ON "bill_lines" ("account_id", "month", "hour
 CREATE TABLE "bills" (
     "plan_id" text NOT NULL PRIMARY KEY,
     "account_id" text NOT NULL,
-    "next_us" integer NOT NULL );
-CREATE INDEX "bills_due" ON "bills" ("next_us", "plan_id");
-CREATE INDEX "bills_of_account" ON "bills" ("account_id", "next_us");
+    "next_us" integer NOT NULL,
+    "due_us" integer NOT NULL );
+CREATE INDEX "bills_due" ON "bills" ("due_us", "next_us", "plan_id");
+CREATE INDEX "bills_of_account" ON "bills" ("account_id", "due_us");
 CREATE TABLE "events" (
     "revision" integer NOT NULL,
     "number" integer NOT NULL,
