@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use crate::dataplane::{Maps, attach, object};
 use crate::egress::Gate;
 use crate::egress::table::Table;
+use crate::metering::Health;
 use crate::netlink::{Netlink, fq};
 use crate::place::Place;
 use crate::reconcile::observe;
@@ -16,6 +17,10 @@ use crate::reconcile::undo::Undo;
 
 /// Detaches, restores and removes, after a question unless `yes`.
 pub async fn run(place: &Place, yes: bool) -> anyhow::Result<()> {
+    let waiting = Health::read(place).map_or(0, |health| health.waiting_batches);
+    if waiting > 0 {
+        eprintln!("{waiting} batches of what was measured here were not sent yet; they go with the records.");
+    }
     if !yes && !confirmed()? {
         anyhow::bail!("nothing was changed");
     }

@@ -72,7 +72,8 @@ impl Metering {
     }
 
     /// Says whom bytes belong to from now on. Those since the switch in the kernel, until this is read, belong to
-    /// whom they belonged before: as long as a transaction takes.
+    /// whom they belonged before: as long as a transaction takes, or until the next start where the agent is
+    /// killed before that one.
     pub fn attribute(&self, subjects: &Arc<Subjects>) {
         self.ask(Ask::Attribute(Arc::clone(subjects)));
     }

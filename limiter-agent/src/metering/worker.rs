@@ -185,6 +185,7 @@ impl Worker {
             self.known = Arc::new(subjects.with(&self.known));
         }
         self.attributed = subjects;
+        self.keep();
     }
 
     fn read(&mut self) -> bool {
@@ -204,10 +205,10 @@ impl Worker {
         let Some((store, Some(recorder))) = &mut self.open else { return false };
         let (before, at) = (store.waiting().batches, recorder.last().wall_ms);
         let mut kept = store.keep(recorder);
-        if kept.is_ok() && store.waiting().bytes > MERGE_BYTES {
+        let closed = store.waiting().batches != before;
+        if kept.is_ok() && closed && store.waiting().bytes > MERGE_BYTES {
             kept = store.merge().map(drop);
         }
-        let closed = store.waiting().batches != before;
         if let Err(error) = kept {
             self.broken(&error);
             return false;

@@ -220,7 +220,7 @@ fn metering_that_does_not_work_is_shown() {
     metering.send_problem = Some("https://control.example does not answer".into());
     let screen = text(&status, None, 0);
     for line in [
-        "metering: nothing recorded yet, all sent",
+        "metering: nothing recorded yet",
         "! what is measured is not recorded: no space left",
         "! what was measured is not sent: https://control.example does not answer",
     ] {

@@ -134,6 +134,7 @@ fn metering(metering: &MeteringStatus) -> String {
         None => "metering: nothing recorded yet".to_owned(),
     };
     match (metering.waiting_batches, metering.oldest) {
+        (0, _) | (_, None) if metering.recorded_age_ms.is_none() => text += "\n",
         (0, _) | (_, None) => text += ", all sent\n",
         (batches, Some(oldest)) => {
             let bytes = show::bytes(metering.waiting_bytes);
