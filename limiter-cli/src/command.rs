@@ -10,6 +10,7 @@ mod login;
 mod network;
 mod node;
 mod order;
+mod paying;
 mod plan;
 mod price;
 mod quote;

@@ -4,7 +4,7 @@ use limiter_api::client::all_pages;
 use limiter_api::params::{Associate, AutoRenew, End, NewPlan, PlanQuery, Renew, Resize};
 use limiter_api::views::{Outcome, Plan};
 
-use super::Session;
+use super::{Session, paying};
 use crate::args::{EndArgs, PlanCommand, Switch, WaitArgs};
 use crate::confirm;
 use crate::failure::Failure;
@@ -46,7 +46,7 @@ pub(super) async fn run(session: &Session, command: PlanCommand) -> Result<(), F
                 None => session.account.clone(),
             };
             let network = network.map(|network| network.id);
-            let new = NewPlan {
+            let mut new = NewPlan {
                 account,
                 external_id,
                 region,
@@ -59,6 +59,7 @@ pub(super) async fn run(session: &Session, command: PlanCommand) -> Result<(), F
                 expected_amount_micro: None,
                 agreement_version: None,
             };
+            new.expected_amount_micro = paying::order(session, &new).await?;
             let plan = client.create_plan(&new).await?;
             followed(session, plan, network.map_or(Goal::There, Goal::Serves), &wait).await
         }
@@ -79,14 +80,16 @@ pub(super) async fn run(session: &Session, command: PlanCommand) -> Result<(), F
         }
         PlanCommand::Resize { plan, peak, wait, version } => {
             let plan = session.find().plan(&plan).await?;
-            let resize = Resize { peak_bps: peak.bps(), expected_amount_micro: None };
+            let expected_amount_micro = paying::resize(session, &plan, peak.bps()).await?;
+            let resize = Resize { peak_bps: peak.bps(), expected_amount_micro };
             let plan = session.client_at(&version).resize_plan(&plan.id, &resize).await?;
             followed(session, plan, Goal::Peak(peak.bps()), &wait).await
         }
         PlanCommand::Renew { plans, duration, auto_renew } => {
-            let plans = ids(&find(session, &plans).await?);
+            let plans = find(session, &plans).await?;
             let auto_renew = auto_renew.map(|switch| switch == Switch::On);
-            let renew = Renew { plans, duration, auto_renew, expected_amount_micro: None };
+            let expected_amount_micro = paying::renew(session, &plans, &duration).await?;
+            let renew = Renew { plans: ids(&plans), duration, auto_renew, expected_amount_micro };
             let outcomes = client.renew_plans(&renew).await?;
             session.output.list(&outcomes, "no plans")?;
             refused(&outcomes)
@@ -126,7 +129,11 @@ async fn end(session: &Session, args: EndArgs, ending: Ending) -> Result<(), Fai
             Some(network) if args.force => Some(client.network(network).await?),
             _ => None,
         };
-        lines.push(confirm::end(plan, network.as_ref()));
+        let paid_back = match ending {
+            Ending::Unsubscribe => paying::paid_back(session, plan).await,
+            Ending::Delete => String::new(),
+        };
+        lines.push(confirm::end(plan, network.as_ref()) + &paid_back);
     }
     session.confirm.ask(&lines.join("\n"))?;
     let end = End { plans: ids(&plans), force: args.force };

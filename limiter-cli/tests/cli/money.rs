@@ -29,6 +29,7 @@ fn quotes_say_what_it_would_cost() {
     let server = Server::unix();
     let person = Person::new(&server.url);
     server.world.lock().plans.insert("plan-1".to_owned(), crate::server::plan("plan-1"));
+    server.world.lock().priced = true;
     let quote = person.run("quote plan --peak 20Mbps --duration 1m").code(0);
     assert!(
         quote.out.contains("purchase") && quote.out.contains("200.00") && quote.out.contains("EUR"),
@@ -97,4 +98,28 @@ fn a_month_has_every_entry_explained_as_table_json_and_csv() {
     let orders = person.run("order list --account acme").code(0);
     assert!(orders.out.contains("auto renew") && orders.out.contains("90.00"), "{orders:?}");
     assert_eq!(person.run("account ledger acme --csv").code(0).out.lines().count(), 4);
+}
+
+#[test]
+fn what_costs_money_is_said_first_and_goes_along() {
+    let server = Server::unix();
+    let person = Person::new(&server.url);
+    {
+        let mut world = server.world.lock();
+        world.priced = true;
+        world.plans.insert("plan-1".to_owned(), crate::server::plan("plan-1"));
+    }
+    let asked = person.run("plan create --peak 20Mbps --duration 1m").code(2);
+    assert!(asked.err.contains("The plan costs 200.00 EUR."), "{asked:?}");
+    assert!(!server.world.called("POST /v1/plans"));
+    person.run("plan create --peak 20Mbps --duration 1m --no-wait --yes");
+    assert!(server.world.called("POST /v1/plans"));
+    let asked = person.run("plan resize plan-1 --peak 50Mbps --no-wait").code(2);
+    assert!(asked.err.contains("The new peak costs 50.00 EUR."), "{asked:?}");
+    person.run("plan resize plan-1 --peak 50Mbps --no-wait --yes").code(0);
+    assert_eq!(server.world.lock().expected, [Some(200_000_000), Some(50_000_000)]);
+    let asked = person.run("plan unsubscribe plan-1").code(2);
+    assert!(asked.err.contains("12.90 EUR is paid back."), "{asked:?}");
+    server.world.lock().priced = false;
+    person.run("plan resize plan-1 --peak 60Mbps --no-wait").code(0);
 }

@@ -80,6 +80,10 @@ pub(crate) struct Inside {
     pub(crate) headers: HeaderMap,
     /// Nodes are not for the caller.
     pub(crate) hides_nodes: bool,
+    /// Things have prices.
+    pub(crate) priced: bool,
+    /// The amounts that orders and new peaks were to cost.
+    pub(crate) expected: Vec<Option<i64>>,
     /// Price books that were asked for, dry runs too.
     pub(crate) books: Vec<NewPriceBook>,
     /// What was written into accounts.
@@ -459,7 +463,9 @@ async fn create_plan(State(world): State<World>, Json(new): Json<NewPlan>) -> Re
         operation: Some("provision".into()),
         ..plan("plan-1")
     };
-    world.lock().plans.insert(made.id.clone(), made.clone());
+    let mut world = world.lock();
+    world.expected.push(new.expected_amount_micro);
+    world.plans.insert(made.id.clone(), made.clone());
     (StatusCode::CREATED, Json(made)).into_response()
 }
 
@@ -480,6 +486,7 @@ async fn associate(Json(associate): Json<Associate>) -> Response {
 
 async fn resize(State(world): State<World>, Path(id): Path<String>, Json(resize): Json<Resize>) -> Response {
     let mut world = world.lock();
+    world.expected.push(resize.expected_amount_micro);
     let Some(plan) = world.plans.get_mut(&id) else { return not_found() };
     plan.peak_bps = resize.peak_bps;
     Json(plan.clone()).into_response()

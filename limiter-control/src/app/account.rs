@@ -8,7 +8,7 @@ use super::change::{Begun, Call};
 use super::{App, AppError, Caller, Reach, name, read, view};
 
 impl App {
-    /// Lists accounts: all of them for operators, the caller's own otherwise.
+    /// Lists accounts: all of them for operators and accountants, the caller's own otherwise.
     pub async fn accounts(
         &self,
         caller: &Caller,
@@ -16,7 +16,7 @@ impl App {
     ) -> Result<views::Page<views::Account>, AppError> {
         let paging = read::paging(query.after.as_deref(), query.limit)?;
         let tx = self.store.read().await?;
-        if let Reach::Account(own) = caller.reads()? {
+        if let Reach::Account(own) = caller.reads_money()? {
             let account = tx.account(&own).await?;
             let items = account.iter().map(view::account).collect();
             return Ok(views::Page { items, next: None });
@@ -27,7 +27,7 @@ impl App {
 
     /// Shows an account.
     pub async fn account(&self, caller: &Caller, id: &str) -> Result<views::Account, AppError> {
-        let reach = caller.reads()?;
+        let reach = caller.reads_money()?;
         let tx = self.store.read().await?;
         Ok(view::account(&read::account(&tx, &reach, id).await?))
     }

@@ -6,12 +6,12 @@ use limiter_api::views::Page;
 use limiter_domain::bill::explained;
 use limiter_domain::ledger::{Entry, KeptLine, KeptOrder};
 use limiter_domain::price::{Amount, Books};
-use limiter_domain::statement::{month_of, statement};
-use limiter_domain::{Code, OrderId, PlanId};
+use limiter_domain::statement::{month_of, next_month, statement};
+use limiter_domain::{AccountId, Code, OrderId, PlanId};
 
 use super::error::refuse_field;
 use super::{App, AppError, Caller, read};
-use crate::store::{LineFilter, OrderFilter};
+use crate::store::{LineFilter, OrderFilter, Tx};
 
 /// Most statements that are listed: ten years.
 const STATEMENTS_MAX: u64 = 120;
@@ -104,17 +104,12 @@ impl App {
     }
 
     /// The statement of a month, as it was written or as it would be now.
-    async fn statement_of(
-        &self,
-        tx: &crate::store::Tx,
-        account: &limiter_domain::AccountId,
-        month: Date,
-    ) -> Result<Statement, AppError> {
+    async fn statement_of(&self, tx: &Tx, account: &AccountId, month: Date) -> Result<Statement, AppError> {
         let sums = tx.ledger_sums(account, month).await?;
         let kept = tx.statement(account, month).await?;
         let opening = match &kept {
             Some(kept) => kept.opening,
-            None => tx.balance_before(account, month).await?,
+            None => balance_before(tx, account, month).await?,
         };
         let stated = statement(opening, &sums);
         let currency = tx.price_books().await?.list().last().and_then(|book| book.currency);
@@ -132,6 +127,16 @@ impl App {
             issued_at: kept.map(|kept| kept.issued_at),
         })
     }
+}
+
+/// The balance before a month without a statement: that of the last statement, and what came since.
+async fn balance_before(tx: &Tx, account: &AccountId, month: Date) -> Result<Amount, AppError> {
+    let last = tx.statements(account, 1).await?.into_iter().find(|last| last.month < month);
+    let (closing, from) = match last {
+        Some(last) => (last.closing, next_month(last.month)),
+        None => (Amount::ZERO, Date::ZERO),
+    };
+    Ok(closing.plus(tx.ledger_sum(account, from, month).await?))
 }
 
 /// The first day of a month that is written `2026-11`.

@@ -124,13 +124,19 @@ impl Tx {
 }
 
 impl Tx {
-    /// The balance of an account before what a month has: the sum of everything in earlier months.
-    pub async fn balance_before(&self, account: &AccountId, month: Date) -> Result<Amount, StoreError> {
+    /// The sum of everything in the months of an account from `from` up to, not including, `month`.
+    pub async fn ledger_sum(
+        &self,
+        account: &AccountId,
+        from: Date,
+        month: Date,
+    ) -> Result<Amount, StoreError> {
         let sum = Func::cast_as(Expr::col(Column::AmountMicro).sum(), "bigint");
         let query = Entity::find()
             .select_only()
             .column_as(Expr::expr(sum), "amount")
             .filter(Column::AccountId.eq(account.as_str()))
+            .filter(Column::Month.gte(from.to_string()))
             .filter(Column::Month.lt(month.to_string()));
         let sum: Option<Option<i64>> = self.checked(query.into_tuple().one(self.connection()).await)?;
         Ok(Amount::new(sum.flatten().unwrap_or(0)))

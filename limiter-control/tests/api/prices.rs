@@ -293,6 +293,8 @@ async fn accountants_read_the_money_of_all_and_change_none() {
     let token = world.post("/tokens", None, token).await.good().text("secret");
     for path in [
         "/price-books",
+        "/accounts",
+        "/accounts/acme",
         "/accounts/acme/balance",
         "/accounts/acme/ledger",
         "/accounts/acme/lines?month=2026-11",
@@ -330,4 +332,25 @@ async fn a_renewal_by_itself_pays_or_tells_that_it_could_not() {
     assert_eq!(shown.text("expires_at"), "2027-01-24T00:00:00Z");
     world.at("2026-12-24T00:00:00Z").await;
     assert_eq!(world.label(&plan).await, "Not Associated");
+}
+
+#[tokio::test]
+async fn a_setup_that_cannot_be_paid_is_not_applied() {
+    let world = priced(19_999).await;
+    let network = |number: u8| {
+        json!({
+            "name": format!("net{number}"),
+            "prefixes": [format!("10.{number}.0.0/24")],
+            "plan": {"pay": "subscription", "duration": "1m", "peak": "10Mbps"},
+        })
+    };
+    let setup = json!({"setup": {"networks": [network(1), network(2)]}});
+    world.acme_post("/apply", setup.clone()).await.refused(402, "InsufficientBalance");
+    assert_eq!(world.acme_get("/networks").await.good().body["items"], json!([]));
+    assert_eq!(balance_cents(&world).await, 19_999);
+    top_up(&world, 1).await;
+    world.acme_post("/apply", setup.clone()).await.good();
+    assert_eq!(balance_cents(&world).await, 0);
+    world.acme_post("/apply", setup).await.good();
+    assert_eq!(balance_cents(&world).await, 0, "again it costs nothing");
 }

@@ -82,6 +82,15 @@ impl Purse {
         self.balance.plus(self.credit_limit)
     }
 
+    /// What always holds: it owes more than it may exactly while its standing says so, since an instant.
+    pub fn is_sound(&self) -> bool {
+        let owes = self.available() < Amount::ZERO;
+        owes == (self.standing != Standing::Normal)
+            && owes == self.overdue_since.is_some()
+            && self.credit_limit >= Amount::ZERO
+            && self.balance.micro() <= MOST_MICRO
+    }
+
     /// Refuses an amount that is more than it has: `InsufficientBalance`.
     pub(crate) fn has(&self, amount: Amount) -> Result<(), Refusal> {
         if amount <= Amount::ZERO || amount <= self.available() {

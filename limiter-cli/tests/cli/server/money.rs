@@ -72,17 +72,18 @@ fn quote(kind: &str, micro: Option<i64>) -> Json<Quote> {
     })
 }
 
-async fn quote_plan(Query(query): Query<QuoteQuery>) -> Json<Quote> {
+async fn quote_plan(State(world): State<World>, Query(query): Query<QuoteQuery>) -> Json<Quote> {
     let kind = if query.pay == "subscription" { "purchase" } else { "activate" };
-    quote(kind, query.duration.map(|_| query.peak_bps.cast_signed() * 10))
+    let amount = query.duration.map(|_| query.peak_bps.cast_signed() * 10);
+    quote(kind, amount.filter(|_| world.lock().priced))
 }
 
-async fn quote_resize(Query(query): Query<ResizeQuoteQuery>) -> Json<Quote> {
-    quote("upgrade", Some(query.peak_bps.cast_signed()))
+async fn quote_resize(State(world): State<World>, Query(query): Query<ResizeQuoteQuery>) -> Json<Quote> {
+    quote("upgrade", world.lock().priced.then(|| query.peak_bps.cast_signed()))
 }
 
-async fn quote_end() -> Json<Quote> {
-    quote("unsubscribe", Some(-12_900_000))
+async fn quote_end(State(world): State<World>) -> Json<Quote> {
+    quote("unsubscribe", world.lock().priced.then_some(-12_900_000))
 }
 
 fn purse(account: &str, micro: i64) -> Json<Balance> {

@@ -91,7 +91,57 @@ fn months_are_of_the_billing_zone_and_written_when_every_hour_is_closed() {
     assert_eq!(issued_at(month, &settings), at("2027-01-03T17:00:00Z"));
 }
 
+/// What may happen to a purse: a movement, another limit, or time.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Post(i64),
+    Limit(i64),
+    Wait(i64),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let amount = prop_oneof![-2_000_000..2_000_000_i64, any::<i64>()];
+    prop_oneof![
+        amount.clone().prop_map(Act::Post),
+        amount.prop_map(Act::Limit),
+        (0..100_000_i64).prop_map(Act::Wait)
+    ]
+}
+
 proptest! {
+    /// An account that owes too much does so since the movement that made it, is suspended 24 hours later at
+    /// the earliest, and is back whenever it owes no more; each turn is told once.
+    #[test]
+    fn purses_are_sound_whatever_happens(acts in prop::collection::vec(act(), 0..60)) {
+        let settings = Settings::default();
+        let (mut purse, mut now) = (Purse::default(), at("2026-11-23T12:00:00Z"));
+        let mut exact = 0_i128;
+        for act in acts {
+            let before = purse;
+            let moved = match act {
+                Act::Post(micro) => purse.post(Amount::new(micro), now).inspect(|_| exact += i128::from(micro)),
+                Act::Limit(micro) => purse.with_credit(Amount::new(micro), now),
+                Act::Wait(seconds) => {
+                    now += jiff::SignedDuration::from_secs(seconds);
+                    let Some(due) = purse.suspends_at(&settings).filter(|due| *due <= now) else { continue };
+                    Ok(purse.suspended(due))
+                }
+            };
+            let Ok(moved) = moved else { continue };
+            purse = moved.purse;
+            prop_assert!(purse.is_sound(), "{purse:?}");
+            prop_assert_eq!(i128::from(purse.balance.micro()), exact);
+            prop_assert_eq!(moved.events.len(), usize::from(before.standing != purse.standing));
+            if (before.standing, purse.standing) == (Standing::Grace, Standing::Suspended) {
+                prop_assert!(purse.overdue_since.is_some_and(|since| since + settings.grace <= now));
+            }
+            prop_assert!(
+                (before.standing, purse.standing) != (Standing::Normal, Standing::Suspended)
+                    && (before.standing, purse.standing) != (Standing::Suspended, Standing::Grace)
+            );
+        }
+    }
+
     /// Months in a row: what one closes with, the next opens with, and the last balance is the sum of all.
     #[test]
     fn statements_and_balance_agree(months in prop::collection::vec(
