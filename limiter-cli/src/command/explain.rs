@@ -45,7 +45,7 @@ struct Explained {
 #[derive(Clone, Debug, Serialize)]
 struct Limit {
     /// Which one, for people.
-    limit: String,
+    name: String,
     /// What it lets through now, where it is known, bits per second.
     up_bps: Option<u64>,
     down_bps: Option<u64>,
@@ -77,7 +77,7 @@ async fn of_instance(session: &Session, name: &str, range: &RangeArgs) -> Result
     let own_limit = match &instance.rule {
         Some(id) => match client.rule(id).await {
             Ok(rule) => Limit {
-                limit: format!("its rule {}", rule.name),
+                name: format!("its rule {}", rule.name),
                 up_bps: Some(rule.up_bps),
                 down_bps: Some(rule.down_bps),
                 did: own.total,
@@ -96,8 +96,8 @@ fn query(range: &RangeArgs) -> UsageQuery {
     UsageQuery { from, to, period_s: None }
 }
 
-fn limit(limit: String, series: &UsageSeries) -> Limit {
-    Limit { limit, up_bps: series.peak_bps, down_bps: series.peak_bps, did: series.total }
+fn limit(name: String, series: &UsageSeries) -> Limit {
+    Limit { name, up_bps: series.peak_bps, down_bps: series.peak_bps, did: series.total }
 }
 
 /// The limit of a whole network, by what it is now.
@@ -140,7 +140,7 @@ fn held(limit: &Limit, did: UsageRate, bps: Option<u64>) -> Option<String> {
     if did.limited_s == 0 && did.refused_bytes == 0 {
         return None;
     }
-    let mut text = format!("  {}", limit.limit);
+    let mut text = format!("  {}", limit.name);
     let now = bps.map(|bps| format!(" ({} now)", rate(bps))).unwrap_or_default();
     // Writing to a text cannot fail.
     let _ = write!(text, "{now} held it back for {}", lasted(did.limited_s));
@@ -169,8 +169,8 @@ mod tests {
 
     #[test]
     fn a_limit_that_did_nothing_is_not_mentioned() {
-        let limit = |limit: &str| Limit {
-            limit: limit.to_owned(),
+        let limit = |name: &str| Limit {
+            name: name.to_owned(),
             up_bps: None,
             down_bps: Some(20_000_000),
             did: UsageTotal::default(),

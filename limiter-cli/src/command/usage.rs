@@ -39,14 +39,26 @@ fn show(session: &Session, args: &SeriesArgs, series: &UsageSeries) -> Result<()
     if args.csv {
         return print(&csv(series));
     }
-    if !session.output.for_people() && !session.output.is_quiet() {
+    if session.output.is_quiet() {
+        let starts: Vec<String> = series
+            .points
+            .iter()
+            .map(|point| {
+                point.start.to_string()
+                    + "
+"
+            })
+            .collect();
+        return print(&starts.concat());
+    }
+    if !session.output.for_people() {
         return session.output.data(series);
     }
     session.output.list(
         &series.points,
         "nothing was measured then; a node reports each minute while a network is carried, ask for more with --last 24h",
     )?;
-    if session.output.for_people() && !series.points.is_empty() {
+    if !series.points.is_empty() {
         note(&summary(series));
     }
     Ok(())

@@ -10,7 +10,7 @@ impl View for UsagePoint {
     const HEAD: &[&str] =
         &["start", "up", "up at most", "up limited", "down", "down at most", "down limited", "down bytes"];
 
-    fn id(&self) -> &str {
+    fn id(&self) -> &'static str {
         ""
     }
 

@@ -1,8 +1,8 @@
 //! A control plane that knows a few routes and answers from memory.
 
 mod egress;
-mod usage;
 mod money;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};

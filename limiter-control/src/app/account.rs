@@ -16,7 +16,7 @@ impl App {
     ) -> Result<views::Page<views::Account>, AppError> {
         let paging = read::paging(query.after.as_deref(), query.limit)?;
         let tx = self.store.read().await?;
-        if let Reach::Account(own) = caller.reads_money()? {
+        if let Reach::Account(own) = caller.audits()? {
             let account = tx.account(&own).await?;
             let items = account.iter().map(view::account).collect();
             return Ok(views::Page { items, next: None });
@@ -27,7 +27,7 @@ impl App {
 
     /// Shows an account.
     pub async fn account(&self, caller: &Caller, id: &str) -> Result<views::Account, AppError> {
-        let reach = caller.reads_money()?;
+        let reach = caller.audits()?;
         let tx = self.store.read().await?;
         Ok(view::account(&read::account(&tx, &reach, id).await?))
     }

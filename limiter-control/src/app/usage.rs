@@ -128,10 +128,13 @@ impl App {
         let before = |age: SignedDuration| hour_of(now.saturating_sub(age).unwrap_or(Timestamp::MIN));
         loop {
             let tx = self.store.write().await?;
-            let mut coarse = tx.fine_network_hours(Grain::Hour, before(NETWORK_MINUTES), PART).await?;
-            coarse.iter_mut().for_each(|row| row.usage = row.usage.coarser(Grain::Hour));
-            let mut quarters = tx.fine_instance_hours(Grain::Quarter, before(INSTANCE_MINUTES), PART).await?;
-            quarters.iter_mut().for_each(|row| row.usage = row.usage.coarser(Grain::Quarter));
+            let fine = tx.fine_network_hours(Grain::Hour, before(NETWORK_MINUTES), PART).await?;
+            let coarse = |row: NetworkHour| NetworkHour { usage: row.usage.coarser(Grain::Hour), ..row };
+            let coarse: Vec<NetworkHour> = fine.into_iter().map(coarse).collect();
+            let fine = tx.fine_instance_hours(Grain::Quarter, before(INSTANCE_MINUTES), PART).await?;
+            let quarters =
+                |row: InstanceHour| InstanceHour { usage: row.usage.coarser(Grain::Quarter), ..row };
+            let quarters: Vec<InstanceHour> = fine.into_iter().map(quarters).collect();
             if coarse.is_empty() && quarters.is_empty() {
                 if tx.remove_usage(before(NETWORKS_KEPT), before(INSTANCES_KEPT)).await? > 0 {
                     tx.commit().await?;

@@ -208,7 +208,7 @@ async fn look(
         let start = Instant::now();
         let series = client.plan_usage(plan.id.as_str(), &query).await?;
         graphs.push(start.elapsed().as_secs_f64() * 1e3);
-        anyhow::ensure!(series.points.len() as i64 == minutes, "{} points", series.points.len());
+        anyhow::ensure!(i64::try_from(series.points.len())? == minutes, "{} points", series.points.len());
         let network = plan.network.as_ref().context("its network")?;
         let start = Instant::now();
         let top = client.top_instances(network.as_str(), &TopQuery { from, to, limit: Some(10) }).await?;
