@@ -39,6 +39,15 @@ pub enum LinkError {
          capset and prctl (SystemCallFilter= of its unit, or the container's seccomp profile)"
     )]
     Capabilities(#[source] io::Error),
+    /// What was to be sent is not what was kept.
+    #[error("batch {sequence} of what was measured cannot be unpacked: {error}")]
+    Unpacked {
+        /// Its number.
+        sequence: u64,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
     /// The file system refused.
     #[error("{}: cannot be {what}: {error}", file.display())]
     File {

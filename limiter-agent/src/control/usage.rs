@@ -25,6 +25,8 @@ enum Outcome {
     Taken(u64),
     /// To be sent again later.
     Failed(String),
+    /// To be sent again later, since the control plane does not like what is in it.
+    Unfit(String),
     /// Not to be sent again by this process.
     Conflict(String),
 }
@@ -35,7 +37,7 @@ pub(super) async fn send(
     mut metering: Metering,
     mut reconnects: watch::Receiver<u64>,
 ) {
-    let mut sender = Sender { transport, is_gzip: true, said: None };
+    let mut sender = Sender { transport, is_gzip: true, tried_plain: 0, said: None };
     let mut backoff = Backoff::default();
     loop {
         let Some(sealed) = metering.next_batch().await else {
@@ -51,7 +53,9 @@ pub(super) async fn send(
             }
             // It is forgotten when that is durable, and until then sent again, with the same answer.
             Outcome::Taken(_) => None,
-            Outcome::Failed(problem) => Some(problem),
+            // The clock may have been ahead when it was dated.
+            Outcome::Unfit(_) if metering.date_again().await => continue,
+            Outcome::Failed(problem) | Outcome::Unfit(problem) => Some(problem),
             Outcome::Conflict(problem) => {
                 sender.note(&metering, Some(problem));
                 return pending().await;
@@ -70,43 +74,44 @@ struct Sender<'a> {
     transport: &'a Transport,
     /// The control plane reads what is compressed, as far as is known.
     is_gzip: bool,
+    /// The batch that was sent uncompressed to find that out.
+    tried_plain: u64,
     said: Option<String>,
 }
 
 impl Sender<'_> {
     async fn hand_over(&mut self, sealed: &Sealed) -> Outcome {
         let sequence = sealed.sequence;
-        loop {
-            let body = if self.is_gzip { Ok(sealed.body.to_vec()) } else { plain(&sealed.body) };
-            let body = match body {
-                Ok(body) => body,
-                Err(error) => {
-                    return Outcome::Failed(format!("batch {sequence} cannot be unpacked: {error}"));
-                }
-            };
-            let error = match self.transport.hand_over(body, self.is_gzip).await {
-                Ok(taken) => return outcome(sequence, &taken),
-                Err(error) => error,
-            };
-            return match refusal(&error) {
-                Some((400 | 415, _)) if self.is_gzip => {
-                    tracing::info!(
-                        "the control plane reads no compressed batches; they are sent as they are"
-                    );
-                    self.is_gzip = false;
-                    continue;
-                }
-                Some((_, CONFLICT)) => Outcome::Conflict(format!(
-                    "{error}; another agent sends with this record, as where a machine was copied: stop this agent, \
-                     remove usage.redb from its records on the copy, and start it again"
-                )),
-                Some((_, OUT_OF_ORDER)) => match self.transport.ask_taken(&sealed.record).await {
-                    Ok(taken) => outcome(sequence, &taken),
-                    Err(error) => Outcome::Failed(error.to_string()),
-                },
-                _ => Outcome::Failed(error.to_string()),
-            };
+        let mut answer = self.send(sealed, self.is_gzip).await;
+        // One that does not know compressed bodies says so, or takes them for no JSON.
+        let is_unread = matches!(answer.as_ref().map_err(refusal), Err(Some((400 | 415, _))));
+        if is_unread && self.is_gzip && self.tried_plain != sequence {
+            self.tried_plain = sequence;
+            answer = self.send(sealed, false).await;
+            self.is_gzip = answer.is_err();
         }
+        let error = match answer {
+            Ok(taken) => return outcome(sequence, &taken),
+            Err(error) => error,
+        };
+        match refusal(&error) {
+            Some((_, CONFLICT)) => Outcome::Conflict(format!(
+                "{error}; another agent sends with this record, as where a machine was copied: stop this agent, \
+                 remove usage.redb from its records on the copy, and start it again"
+            )),
+            Some((_, OUT_OF_ORDER)) => match self.transport.ask_taken(&sealed.record).await {
+                Ok(taken) => outcome(sequence, &taken),
+                Err(error) => Outcome::Failed(error.to_string()),
+            },
+            Some((400 | 422, _)) => Outcome::Unfit(error.to_string()),
+            _ => Outcome::Failed(error.to_string()),
+        }
+    }
+
+    async fn send(&self, sealed: &Sealed, is_gzip: bool) -> Result<UsageTaken, LinkError> {
+        let body = if is_gzip { Ok(sealed.body.to_vec()) } else { plain(&sealed.body) };
+        let body = body.map_err(|error| LinkError::Unpacked { sequence: sealed.sequence, error })?;
+        self.transport.hand_over(body, is_gzip).await
     }
 
     /// Says once what keeps batches from being taken, and when nothing does any more.

@@ -92,6 +92,13 @@ impl Metering {
         sealed.await.ok().flatten()
     }
 
+    /// Dates the next batch no later than now, where it was refused for that; true where that changed it.
+    pub async fn date_again(&self) -> bool {
+        let (reply, changed) = oneshot::channel();
+        self.ask(Ask::Again(reply));
+        changed.await.unwrap_or(false)
+    }
+
     /// Forgets batches up to this number; false where that is not durable.
     pub async fn taken(&self, through: u64) -> bool {
         let (reply, forgotten) = oneshot::channel();

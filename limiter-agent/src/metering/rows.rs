@@ -7,7 +7,7 @@ use limiter_api::usage::{InstanceUsage, Measured, NetworkUsage, UsageBatch};
 
 use super::bucket::join;
 use super::recorder::Closed;
-use super::split::{HOUR_MS, floor};
+use super::split::{BUCKET_MS, HOUR_MS, floor};
 use super::subject::Subject;
 
 /// Most rows of one batch: less than a control plane takes, so that none takes much memory.
@@ -129,6 +129,23 @@ fn put(batch: &mut UsageBatch, subject: &Subject, sum: Sum, start: Timestamp) {
             batch.instances.push(InstanceUsage { instance, network, start, up, down, estimated });
         }
     }
+}
+
+/// Brings to `now` what is dated later, since the clock was set back meanwhile: no control plane takes what is in its
+/// future. True where there was any.
+pub(super) fn bring_to_now(batch: &mut UsageBatch, now_ms: i64) -> bool {
+    let (now, start) = (instant(now_ms), instant(floor(now_ms, BUCKET_MS)));
+    let mut is_changed = batch.complete_until > now;
+    if is_changed {
+        batch.complete_until = start;
+    }
+    let networks = batch.networks.iter_mut().map(|row| (&mut row.start, &mut row.estimated));
+    let instances = batch.instances.iter_mut().map(|row| (&mut row.start, &mut row.estimated));
+    for (row_start, estimated) in networks.chain(instances).filter(|(row_start, _)| **row_start > now) {
+        (*row_start, *estimated) = (start, true);
+        is_changed = true;
+    }
+    is_changed
 }
 
 /// An instant of the wall clock; one that no calendar has is the nearest that it has.

@@ -132,8 +132,9 @@ impl Store {
         self.recount(&[], &sizes(&blocks))
     }
 
-    /// The batch to be sent: the one that is sealed, else the oldest that waits, which is sealed then.
-    pub fn seal(&mut self) -> Result<Option<Sealed>, StoreError> {
+    /// The batch to be sent: the one that is sealed, else the oldest that waits, which is sealed then. Nothing of it
+    /// is dated after `now_ms`.
+    pub fn seal(&mut self, now_ms: i64) -> Result<Option<Sealed>, StoreError> {
         if let Some(sealed) = self.sealed()? {
             return Ok(Some(sealed));
         }
@@ -141,7 +142,8 @@ impl Store {
         let batch = self.unpacked(&before)?;
         let sequence = self.last_sequence()? + 1;
         let record = self.record.clone();
-        let batch = UsageBatch { record, sequence, oldest: sequence, ..batch };
+        let mut batch = UsageBatch { record, sequence, oldest: sequence, ..batch };
+        rows::bring_to_now(&mut batch, now_ms);
         let body = packed(&batch).map_err(|error| StoreError::io(&self.file, &error))?;
         self.write(|tx| {
             tx.open_table(WAITING)?.remove(number)?;
@@ -151,6 +153,25 @@ impl Store {
         })?;
         self.recount(&[before.len()], &[body.len()])?;
         Ok(Some(Sealed { record: self.record.clone(), sequence, body: body.into() }))
+    }
+
+    /// Brings the sealed batch to `now_ms`, where it is dated later and was refused for that; true where it was.
+    ///
+    /// It keeps its number. A control plane that stored it nevertheless, by a clock that was ahead as well, sees
+    /// another content then and says so.
+    pub fn seal_again(&mut self, now_ms: i64) -> Result<bool, StoreError> {
+        let Some(before) = self.sealed()? else { return Ok(false) };
+        let mut batch = self.unpacked(&before.body)?;
+        if !rows::bring_to_now(&mut batch, now_ms) {
+            return Ok(false);
+        }
+        let body = packed(&batch).map_err(|error| StoreError::io(&self.file, &error))?;
+        self.write(|tx| {
+            tx.open_table(SEALED)?.insert(before.sequence, (now_ms, body.as_slice()))?;
+            Ok(())
+        })?;
+        self.recount(&[before.body.len()], &[body.len()])?;
+        Ok(true)
     }
 
     /// Forgets the sealed batch where the control plane has it.

@@ -104,7 +104,8 @@ impl Desk {
 
     /// Seals and looks at the batch as the control plane does.
     fn send(&mut self) {
-        self.sent = self.store().seal().expect("sealed");
+        let now_ms = self.now().wall_ms;
+        self.sent = self.store().seal(now_ms).expect("sealed");
     }
 
     fn take(&mut self) {
@@ -157,6 +158,27 @@ fn batches_have_numbers_without_holes_and_all_bytes() {
         assert_eq!((batch.record.as_str(), batch.oldest), (RECORD, batch.sequence));
         assert_eq!(batch.complete_until.as_millisecond(), NOON_MS + batch.sequence.cast_signed() * BUCKET_MS);
         assert_eq!(batch.networks[0].plan.as_deref(), Some("p0"));
+    }
+}
+
+#[test]
+fn what_a_clock_dated_later_than_now_is_brought_to_now() {
+    let mut desk = Desk::new();
+    desk.count(3);
+    let sealed = desk.store().seal(NOON_MS + 10 * BUCKET_MS).expect("sealed").expect("a batch");
+    let early_ms = NOON_MS - HOUR_MS + 7000;
+    assert!(!desk.store().seal_again(NOON_MS + BUCKET_MS).expect("as it was"), "nothing of it is later");
+    assert_eq!(desk.store().seal(early_ms).expect("sealed"), Some(sealed), "sealed is sealed");
+    assert!(desk.store().seal_again(early_ms).expect("dated again"));
+    for sequence in 1..=3 {
+        let sealed = desk.store().seal(early_ms).expect("sealed").expect("a batch");
+        let batch = unpacked(&sealed);
+        assert_eq!((batch.sequence, batch.oldest), (sequence, sequence));
+        assert_eq!(batch.complete_until.as_millisecond(), NOON_MS - HOUR_MS);
+        let row = &batch.networks[0];
+        assert_eq!((row.start.as_millisecond(), row.estimated), (NOON_MS - HOUR_MS, true));
+        assert_eq!(row.up.bytes, 999 + sequence);
+        desk.store().taken(sequence).expect("forgotten");
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) enum Ask {
     Settle(oneshot::Sender<bool>),
     /// The next batch.
     Next(oneshot::Sender<Option<Sealed>>),
+    /// The next batch is to be dated no later than now.
+    Again(oneshot::Sender<bool>),
     /// Batches up to this one are stored.
     Taken(u64, oneshot::Sender<bool>),
     /// Why nothing is sent.
@@ -135,7 +137,12 @@ impl Worker {
                 let _ = reply.send(is_durable);
             }
             Ask::Next(reply) => {
-                let _ = reply.send(self.with_store(Store::seal).flatten());
+                let _ =
+                    reply.send(self.with_store(|store| store.seal(clock::wall().as_millisecond())).flatten());
+            }
+            Ask::Again(reply) => {
+                let now_ms = clock::wall().as_millisecond();
+                let _ = reply.send(self.with_store(|store| store.seal_again(now_ms)).unwrap_or(false));
             }
             Ask::Taken(through, reply) => {
                 let is_durable = self.with_store(|store| store.taken(through)).is_some();
