@@ -54,6 +54,8 @@ struct InstanceSeen {
 struct PlanSeen {
     network: Option<String>,
     peak_bps: u64,
+    /// It is a subscription.
+    is_bought: bool,
 }
 
 impl Customer {
@@ -85,7 +87,7 @@ impl Customer {
 
     /// One operation, whatever it is.
     pub(crate) async fn does_something(&mut self) {
-        match self.random.below(16) {
+        match self.random.below(17) {
             0 if self.networks.len() < 5 => self.makes_a_network().await,
             0 | 1 => self.deletes_a_network().await,
             2 | 3 => self.makes_an_instance().await,
@@ -97,6 +99,7 @@ impl Customer {
             10 | 11 => self.makes_a_rule().await,
             12 => self.deletes_a_rule().await,
             13 | 14 => self.binds().await,
+            15 => self.renews().await,
             _ => self.resizes().await,
         }
     }
@@ -145,15 +148,27 @@ impl Customer {
 
     async fn buys_a_plan(&mut self) {
         let peak_bps = self.peak();
-        let body = json!({"pay": "pay_as_you_go", "peak_bps": peak_bps});
+        let is_bought = self.random.chance(50);
+        let (pay, duration) = if is_bought { ("subscription", Some("1m")) } else { ("pay_as_you_go", None) };
+        let body = json!({"pay": pay, "peak_bps": peak_bps, "duration": duration});
         let Some(answer) = self.call(Method::POST, &["plans"], Some(body)).await else { return };
-        self.plans.insert(answer.text("id"), PlanSeen { network: None, peak_bps });
+        self.plans.insert(answer.text("id"), PlanSeen { network: None, peak_bps, is_bought });
+    }
+
+    async fn renews(&mut self) {
+        let bought = self.plans.iter().filter(|(_, plan)| plan.is_bought).map(|(id, _)| id.clone());
+        let Some(id) = self.one_of(&bought.collect::<Vec<_>>()) else { return };
+        let body = json!({"plans": [id], "duration": "1w"});
+        let Some(answer) = self.call(Method::POST, &["plans", "renew"], Some(body)).await else { return };
+        let refused = answer.body[0]["refused"]["code"].as_str();
+        assert!(matches!(refused, None | Some("RenewalHorizonExceeded")), "{answer:?}");
     }
 
     async fn deletes_a_plan(&mut self) {
         let Some(id) = self.one_of(&keys(&self.plans)) else { return };
         let body = json!({"plans": [id], "force": true});
-        let Some(answer) = self.call(Method::POST, &["plans", "delete"], Some(body)).await else { return };
+        let verb = if self.plans[&id].is_bought { "unsubscribe" } else { "delete" };
+        let Some(answer) = self.call(Method::POST, &["plans", verb], Some(body)).await else { return };
         match answer.body[0]["refused"]["code"].as_str() {
             None => {
                 self.purge(&id);

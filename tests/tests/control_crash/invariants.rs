@@ -34,6 +34,7 @@ pub(crate) async fn assert_hold(database: &str) {
     bindings(&all);
     revisions(&all, view.revision());
     whole(&all);
+    super::money::assert_adds_up(&view, &all.plans).await;
 }
 
 fn associations(all: &All) {

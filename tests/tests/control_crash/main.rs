@@ -3,6 +3,7 @@
 
 mod customer;
 mod invariants;
+mod money;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -44,11 +45,13 @@ fn crash(control: &mut Control, kills: usize) {
     control.must(async |client| client.update_node("edge", &shares).await);
     let pool = AddressRanges { ranges: vec!["198.18.0.0/18".to_owned()], ..AddressRanges::default() };
     control.must(async |client| client.import_addresses(&pool).await);
+    control.must(async |client| client.create_price_book(&money::prices()).await);
     let stop = Arc::new(AtomicBool::new(false));
     let customers: Vec<JoinHandle<Customer>> = (0..CUSTOMERS)
         .map(|number| {
             let account = control.account(&format!("customer {number}"));
             let token = control.customer(&account);
+            control.must(async |client| client.note(&account, &money::wealth()).await);
             let customer = Customer::new(control.endpoint(), &token, number);
             let stop = Arc::clone(&stop);
             thread::spawn(move || live(customer, &stop))
