@@ -6,11 +6,13 @@ use jiff::Timestamp;
 use limiter_api::money::{NewPriceBook, PriceBook, PriceTier};
 use limiter_api::views::Page;
 use limiter_domain::price::{self, Tier};
-use limiter_domain::{Code, EventKind};
+use limiter_domain::segment::Turn;
+use limiter_domain::{Business, Code, EventKind, Pay, Status};
 
-use super::change::{Begun, Call};
+use super::change::{Begun, Call, Change};
 use super::error::refuse_field;
 use super::{App, AppError, Caller, read};
+use crate::store::{Paging, PlanFilter};
 
 impl App {
     /// Lists all price books, oldest first.
@@ -55,9 +57,35 @@ impl App {
             return Ok(view);
         }
         change.tx.add_price_book(&book, change.now).await?;
+        if books.list().is_empty() {
+            self.begin_histories(&mut change).await?;
+        }
         let detail = format!("holds from {}, in {}", book.effective_from, view.currency);
         change.event(EventKind::PriceBookCreated, None, &book.version.to_string(), &detail);
         change.finish(view).await
+    }
+}
+
+impl App {
+    /// Plans that were there before anything kept their history are billable from now on.
+    async fn begin_histories(&self, change: &mut Change) -> Result<(), AppError> {
+        let filter =
+            PlanFilter { pay: Some(Pay::PostPaid), statuses: Status::LIVE.to_vec(), ..PlanFilter::default() };
+        let mut paging = Paging::default();
+        loop {
+            let page = change.tx.plans(&filter, &paging).await?;
+            for plan in &page.items {
+                let is_billable = plan.provisioned_at.is_some() && plan.business == Business::Normal;
+                if is_billable && change.tx.segments(&plan.id, change.now).await?.is_empty() {
+                    let turn = Turn { at: change.now, peak: Some(plan.peak) };
+                    self.pay(change, plan, Vec::new(), vec![turn]).await?;
+                }
+            }
+            paging.after = page.next;
+            if paging.after.is_none() {
+                return Ok(());
+            }
+        }
     }
 }
 

@@ -247,3 +247,25 @@ async fn two_control_planes_bill_a_month_once() {
         [november, december].concat().iter().map(|line| line["amount_micro"].as_i64().expect("micro")).sum();
     assert_eq!(balance_cents(&world).await * 10_000, 5_000_000_000 - spent - 2 * 50_000_000);
 }
+
+/// Plans that are older than prices are billed from the first book on, also those of a database that kept no
+/// history yet.
+#[tokio::test]
+async fn plans_from_before_the_first_price_are_billed_from_it_on() {
+    let world = World::new().await;
+    let (known, unknown) = (world.payg(None).await, world.payg(None).await);
+    world.meddle(&format!("DELETE FROM segments WHERE plan_id = '{unknown}'")).await;
+    world.meddle(&format!("DELETE FROM bills WHERE plan_id = '{unknown}'")).await;
+    world.at("2026-11-25T12:30:00Z").await;
+    assert_eq!(hours(&world, "2026-11").await, Vec::<Value>::new());
+    world.post("/price-books", None, crate::prices::example()).await.good();
+    top_up(&world, 100_000).await;
+    world.at("2026-11-25T15:05:00Z").await;
+    let lines = hours(&world, "2026-11").await;
+    for plan in [known, unknown] {
+        let of = lines.iter().filter(|line| line["plan"] == *plan).map(|line| line["hour"].as_str());
+        let of: Vec<_> = of.map(|hour| hour.expect("an hour")).collect();
+        assert_eq!(of, ["2026-11-25T13:00:00Z", "2026-11-25T14:00:00Z"]);
+    }
+    assert_eq!(balance_cents(&world).await, 100_000 - 4 * 40);
+}

@@ -45,7 +45,7 @@ impl Amount {
     /// The whole cents of it, down.
     #[must_use]
     pub const fn floor_cent(self) -> Self {
-        Self(self.0 - self.0.rem_euclid(CENT_MICRO))
+        Self(self.0.saturating_sub(self.0.rem_euclid(CENT_MICRO)))
     }
 
     /// True for whole cents.
@@ -102,6 +102,7 @@ mod tests {
         let most = Amount::new(i64::MAX);
         assert_eq!(most.plus(most), most);
         assert_eq!(Amount::new(i64::MIN).negated(), most);
+        assert_eq!(Amount::new(i64::MIN).floor_cent(), Amount::new(i64::MIN));
         assert_eq!(Amount::saturated(i128::MAX), most);
         assert!(Amount::new(i64::MIN).to_string().starts_with("-9223372036854.775808"));
     }

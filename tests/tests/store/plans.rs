@@ -1,7 +1,8 @@
 //! What is due, what waits for nodes, what is taken from instances when a plan goes, and what nodes carry.
 
 use limiter_control::store::Carried;
-use limiter_domain::{Instance, Network, Operation, OperationKind, Plan, Rule};
+use limiter_domain::price::Amount;
+use limiter_domain::{Duration, Instance, Network, Operation, OperationKind, Plan, Rule, Slice};
 
 use crate::things::{
     Basis, account, at, basis, commit, instance, name, network, node, node_of, plan, rate, rule,
@@ -15,6 +16,7 @@ on_both!(
     nodes_carry_their_zones,
     what_changed_for_a_node,
     addresses_and_prefixes,
+    periods_that_had_no_value_are_worth_nothing,
 );
 
 async fn the_longest_due_comes_first(place: &mut Place) {
@@ -232,4 +234,22 @@ async fn addresses_and_prefixes(place: &mut Place) {
     found.sort_by_key(|(_, addresses)| addresses.len());
     assert_eq!(found, [(none.id, vec![]), (instance(1, &home).id, nets(&["10.0.0.1/32"]))]);
     assert_eq!(&*name("network", 2), &*blue.name);
+}
+
+/// As programs wrote them that knew no prices.
+async fn periods_that_had_no_value_are_worth_nothing(place: &mut Place) {
+    let store = place.open().await;
+    let own = basis(&store).await.plan;
+    let old = r#"[["2026-11-23","2026-12-24","1m"]]"#;
+    place.execute(&format!("UPDATE plans SET slices = '{old}' WHERE id = '{}'", own.id)).await;
+    let read = store.read().await.expect("a view").plan(&own.id).await.expect("get").expect("the plan");
+    let day = |text: &str| text.parse().expect("a day");
+    let slice = Slice {
+        first_day: day("2026-11-23"),
+        last_day: day("2026-12-24"),
+        duration: Duration::Month,
+        value: Amount::ZERO,
+        value_from: day("2026-11-23"),
+    };
+    assert_eq!(read.slices, [slice]);
 }
