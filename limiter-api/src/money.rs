@@ -15,8 +15,8 @@ pub struct PriceTier {
     /// Where it ends, bits per second; absent in the last tier, which has no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub up_to_bps: Option<u64>,
-    /// The price of a Mbps in it; of `payg.traffic` that of 2^30 inbound bytes.
-    pub micro_per_mbps: i64,
+    /// The price of a unit in it, in millionths: of a Mbps, of `payg.traffic` of 2^30 inbound bytes.
+    pub micro_per_unit: i64,
 }
 
 /// Makes a price book. Books are never changed: the next one replaces it from an instant on.

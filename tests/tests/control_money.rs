@@ -105,7 +105,7 @@ async fn setup(app: &App) -> BTreeMap<String, String> {
 
 /// Prices of odd parts, so that hours are no whole cents.
 fn prices() -> NewPriceBook {
-    let flat = |micro_per_mbps| vec![PriceTier { up_to_bps: None, micro_per_mbps }];
+    let flat = |micro_per_unit| vec![PriceTier { up_to_bps: None, micro_per_unit }];
     let mut items: BTreeMap<_, _> =
         Duration::ALL.iter().map(|duration| (format!("sub.{duration}"), flat(10_000_001))).collect();
     items.insert("payg.bandwidth".to_owned(), flat(13_337));

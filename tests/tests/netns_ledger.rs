@@ -105,6 +105,7 @@ fn everything_is_killed_and_the_ledger_has_every_byte_once() {
     let query = EventQuery { kind: Some("usage.".to_owned()), ..EventQuery::default() };
     let troubles = control.must(async |client| client.events(&query).await).items;
     assert!(troubles.is_empty(), "{troubles:?}");
+    assert!(!agent.log().contains("detach"), "packets passed unmetered\n{}", agent.log());
     // By direction: the network and the instance.
     let found = [0, 1].map(|direction| found.map(|of| of[direction]));
     assert_eq!(

@@ -29,7 +29,7 @@ impl View for PriceBook {
 /// `3.40 up to 5 Mbps, 11.83 above`.
 fn tiers(list: &[PriceTier]) -> String {
     let tier = |tier: &PriceTier| {
-        let price = micro(tier.micro_per_mbps);
+        let price = micro(tier.micro_per_unit);
         match tier.up_to_bps {
             Some(end) => format!("{price} up to {}", rate(end)),
             None if list.len() == 1 => price,

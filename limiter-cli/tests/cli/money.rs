@@ -3,7 +3,7 @@
 use crate::run::Person;
 use crate::server::Server;
 
-const BOOK: &str = "currency: EUR\nitems:\n  sub.1m: [{up_to_bps: 5000000, micro_per_mbps: 3400000}, {micro_per_mbps: 11830000}]\n";
+const BOOK: &str = "currency: EUR\nitems:\n  sub.1m: [{up_to_bps: 5000000, micro_per_unit: 3400000}, {micro_per_unit: 11830000}]\n";
 
 #[test]
 fn a_price_book_is_looked_at_before_it_is_made() {

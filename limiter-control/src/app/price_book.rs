@@ -97,12 +97,12 @@ fn to_the_microsecond(at: Timestamp) -> Result<Timestamp, AppError> {
 }
 
 fn kept(tiers: Vec<PriceTier>) -> Vec<Tier> {
-    let tier = |tier: PriceTier| Tier { up_to_bps: tier.up_to_bps, micro_per_mbps: tier.micro_per_mbps };
+    let tier = |tier: PriceTier| Tier { up_to_bps: tier.up_to_bps, micro_per_unit: tier.micro_per_unit };
     tiers.into_iter().map(tier).collect()
 }
 
 fn shown(book: &price::PriceBook, in_force: u32) -> PriceBook {
-    let tier = |tier: &Tier| PriceTier { up_to_bps: tier.up_to_bps, micro_per_mbps: tier.micro_per_mbps };
+    let tier = |tier: &Tier| PriceTier { up_to_bps: tier.up_to_bps, micro_per_unit: tier.micro_per_unit };
     let item = |(name, tiers): (String, &[Tier])| (name, tiers.iter().map(tier).collect());
     let items: BTreeMap<_, Vec<PriceTier>> = book.items().into_iter().map(item).collect();
     PriceBook {

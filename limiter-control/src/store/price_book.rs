@@ -42,7 +42,7 @@ impl Row for row::Model {
 
     /// Made at no time.
     fn of(book: &PriceBook) -> Self {
-        let tier = |tier: &Tier| (tier.up_to_bps, tier.micro_per_mbps);
+        let tier = |tier: &Tier| (tier.up_to_bps, tier.micro_per_unit);
         let item = |(name, tiers): (String, &[Tier])| (name, tiers.iter().map(tier).collect());
         let items: Vec<KeptItem> = book.items().into_iter().map(item).collect();
         Self {
@@ -58,7 +58,7 @@ impl Row for row::Model {
         let id = self.version.to_string();
         let read = Reader::new("price_books", &id);
         let items: Vec<KeptItem> = read.json("items", &self.items)?;
-        let tier = |(up_to_bps, micro_per_mbps)| Tier { up_to_bps, micro_per_mbps };
+        let tier = |(up_to_bps, micro_per_unit)| Tier { up_to_bps, micro_per_unit };
         let item = |(name, tiers): KeptItem| (name, tiers.into_iter().map(tier).collect());
         let version = u32::try_from(self.version).map_err(|_| read.bad("version"))?;
         let from = read.time("effective_us", self.effective_us)?;

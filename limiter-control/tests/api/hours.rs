@@ -150,7 +150,7 @@ async fn statements_are_written_once_and_agree_with_the_balance() {
     let world = World::new().await;
     let mut book = crate::prices::example();
     book["items"]["payg.bandwidth"] =
-        json!([{"up_to_bps": 5_000_000, "micro_per_mbps": 3_333}, {"micro_per_mbps": 7_777}]);
+        json!([{"up_to_bps": 5_000_000, "micro_per_unit": 3_333}, {"micro_per_unit": 7_777}]);
     world.post("/price-books", None, book).await.good();
     top_up(&world, 50_000).await;
     let plan = world.payg(None).await;

@@ -12,10 +12,10 @@ pub(crate) fn example() -> Value {
     let periods = ["1w", "1m", "2m", "3m", "6m", "1y", "2y", "3y"];
     let mut items = serde_json::Map::new();
     for (period, cents) in periods.into_iter().zip(cents) {
-        items.insert(format!("sub.{period}"), json!([{"micro_per_mbps": cents * 10_000}]));
+        items.insert(format!("sub.{period}"), json!([{"micro_per_unit": cents * 10_000}]));
     }
-    items.insert("payg.bandwidth".to_owned(), json!([{"micro_per_mbps": 20_000}]));
-    items.insert("payg.traffic".to_owned(), json!([{"micro_per_mbps": 120_000}]));
+    items.insert("payg.bandwidth".to_owned(), json!([{"micro_per_unit": 20_000}]));
+    items.insert("payg.traffic".to_owned(), json!([{"micro_per_unit": 120_000}]));
     json!({"currency": "EUR", "items": items})
 }
 
@@ -76,7 +76,7 @@ async fn price_books_are_made_by_operators_and_hold_from_their_instant() {
     assert_eq!((&made.body["version"], &made.body["in_force"]), (&json!(1), &json!(true)));
     let mut dear = example();
     dear["effective_from"] = json!("2026-12-01T00:00:00Z");
-    dear["items"]["sub.1m"] = json!([{"micro_per_mbps": 20_000_000}]);
+    dear["items"]["sub.1m"] = json!([{"micro_per_unit": 20_000_000}]);
     world.post("/price-books", None, dear.clone()).await.good();
     world.post("/price-books", None, dear).await.refused(400, "InvalidParameter");
     assert_eq!(world.acme_get("/price-books/now").await.good().body["version"], 1);
@@ -95,31 +95,31 @@ async fn a_book_that_cannot_be_says_which_price_is_wrong() {
     let world = World::new().await;
     let cases = [
         ("/items/sub.1m", Value::Null, "MissingParameter", "items.sub.1m"),
-        ("/items/sub.4y", json!([{"micro_per_mbps": 1}]), "InvalidParameter", "items"),
+        ("/items/sub.4y", json!([{"micro_per_unit": 1}]), "InvalidParameter", "items"),
         ("/items/sub.1y", json!([]), "InvalidParameter", "items.sub.1y"),
         (
             "/items/sub.1y",
-            json!([{"micro_per_mbps": -1}]),
+            json!([{"micro_per_unit": -1}]),
             "InvalidParameter",
-            "items.sub.1y[0].micro_per_mbps",
+            "items.sub.1y[0].micro_per_unit",
         ),
         (
             "/items/sub.1y",
-            json!([{"up_to_bps": 5, "micro_per_mbps": 1}, {"up_to_bps": 5, "micro_per_mbps": 1}, {"micro_per_mbps": 1}]),
+            json!([{"up_to_bps": 5, "micro_per_unit": 1}, {"up_to_bps": 5, "micro_per_unit": 1}, {"micro_per_unit": 1}]),
             "InvalidParameter",
             "items.sub.1y[1].up_to_bps",
         ),
         (
             "/items/sub.1y",
-            json!([{"up_to_bps": 1_000_000_000, "micro_per_mbps": 1}]),
+            json!([{"up_to_bps": 1_000_000_000, "micro_per_unit": 1}]),
             "InvalidParameter",
             "items.sub.1y[0].up_to_bps",
         ),
         (
             "/items/payg.traffic",
-            json!([{"micro_per_mbps": i64::MAX}]),
+            json!([{"micro_per_unit": i64::MAX}]),
             "InvalidParameter",
-            "items.payg.traffic[0].micro_per_mbps",
+            "items.payg.traffic[0].micro_per_unit",
         ),
         ("/currency", json!("XYZ"), "InvalidParameter", "currency"),
         ("/effective_from", json!("2026-11-23T10:14:59Z"), "InvalidParameter", "effective_from"),

@@ -21,8 +21,8 @@ const TIERS_MAX: usize = 32;
 pub struct Tier {
     /// Where it ends, bits per second; [`None`]: nowhere, it is the last.
     pub up_to_bps: Option<u64>,
-    /// Its price for a Mbps, in millionths: 0 to 10,000,000 units.
-    pub micro_per_mbps: i64,
+    /// Its price, in millionths, for a Mbps, of traffic for 2^30 bytes: 0 to 10,000,000 of the currency.
+    pub micro_per_unit: i64,
 }
 
 /// The tiers of one item: they begin at nothing, follow each other, and the last has no end.
@@ -42,11 +42,11 @@ impl Tiers {
         }
         let mut begin_bps = 0;
         for (place, tier) in tiers.iter().enumerate() {
-            let price = tier.micro_per_mbps;
+            let price = tier.micro_per_unit;
             if !(0..=PRICE_MAX_MICRO).contains(&price) {
                 let message =
                     format!("a price of {price} millionths is out of range; write 0 to {PRICE_MAX_MICRO}");
-                return refuse(place, "micro_per_mbps", message);
+                return refuse(place, "micro_per_unit", message);
             }
             match (tier.up_to_bps, place + 1 == tiers.len()) {
                 (None, true) => {}
@@ -72,8 +72,8 @@ impl Tiers {
     }
 
     /// One tier for all.
-    pub(crate) fn flat(micro_per_mbps: i64) -> Self {
-        Self(Arc::new([Tier { up_to_bps: None, micro_per_mbps }]))
+    pub(crate) fn flat(micro_per_unit: i64) -> Self {
+        Self(Arc::new([Tier { up_to_bps: None, micro_per_unit }]))
     }
 
     /// As they were written.
@@ -87,7 +87,7 @@ impl Tiers {
         let mut price = 0;
         for tier in self.0.iter() {
             let end_bps = tier.up_to_bps.unwrap_or(u64::MAX).min(peak.bps());
-            price += i128::from(end_bps.saturating_sub(begin_bps)) * i128::from(tier.micro_per_mbps);
+            price += i128::from(end_bps.saturating_sub(begin_bps)) * i128::from(tier.micro_per_unit);
             begin_bps = begin_bps.max(end_bps);
         }
         price
@@ -101,7 +101,7 @@ impl Tiers {
             let end_bps = tier.up_to_bps.unwrap_or(u64::MAX).min(peak_bps);
             if end_bps > begin_bps {
                 let part = shown_mbps(end_bps - begin_bps);
-                parts.push(format!("{part} x {}", Amount::new(tier.micro_per_mbps)));
+                parts.push(format!("{part} x {}", Amount::new(tier.micro_per_unit)));
                 begin_bps = end_bps;
             }
         }
@@ -110,7 +110,7 @@ impl Tiers {
 
     /// The price of the first Mbps.
     pub(crate) fn first(&self) -> i64 {
-        self.0.first().map_or(0, |tier| tier.micro_per_mbps)
+        self.0.first().map_or(0, |tier| tier.micro_per_unit)
     }
 }
 
@@ -127,8 +127,8 @@ mod tests {
         Rate::new(mbps * 1_000_000).expect("a rate")
     }
 
-    fn tier(up_to_mbps: Option<u64>, micro_per_mbps: i64) -> Tier {
-        Tier { up_to_bps: up_to_mbps.map(|mbps| mbps * 1_000_000), micro_per_mbps }
+    fn tier(up_to_mbps: Option<u64>, micro_per_unit: i64) -> Tier {
+        Tier { up_to_bps: up_to_mbps.map(|mbps| mbps * 1_000_000), micro_per_unit }
     }
 
     #[test]
@@ -152,8 +152,8 @@ mod tests {
         assert_eq!(field(&[tier(None, 1), tier(None, 1)]), at("items[0].up_to_bps"));
         assert_eq!(field(&[tier(Some(5), 1), tier(Some(5), 1), tier(None, 1)]), at("items[1].up_to_bps"));
         assert_eq!(field(&[tier(Some(0), 1), tier(None, 1)]), at("items[0].up_to_bps"));
-        assert_eq!(field(&[tier(None, -1)]), at("items[0].micro_per_mbps"));
-        assert_eq!(field(&[tier(None, i64::MAX)]), at("items[0].micro_per_mbps"));
+        assert_eq!(field(&[tier(None, -1)]), at("items[0].micro_per_unit"));
+        assert_eq!(field(&[tier(None, i64::MAX)]), at("items[0].micro_per_unit"));
     }
 
     #[test]

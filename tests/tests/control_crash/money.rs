@@ -11,16 +11,16 @@ use limiter_domain::{Account, Duration, Pay, Plan, PlanId};
 
 /// Prices of odd parts.
 pub(crate) fn prices() -> NewPriceBook {
-    let tiers = |micro_per_mbps| {
+    let tiers = |micro_per_unit| {
         vec![
-            PriceTier { up_to_bps: Some(7_000_000), micro_per_mbps },
-            PriceTier { up_to_bps: None, micro_per_mbps: micro_per_mbps * 3 + 1 },
+            PriceTier { up_to_bps: Some(7_000_000), micro_per_unit },
+            PriceTier { up_to_bps: None, micro_per_unit: micro_per_unit * 3 + 1 },
         ]
     };
     let mut items: BTreeMap<_, _> =
         Duration::ALL.iter().map(|duration| (format!("sub.{duration}"), tiers(10_000_001))).collect();
     items.insert("payg.bandwidth".to_owned(), tiers(13_337));
-    items.insert("payg.traffic".to_owned(), vec![PriceTier { up_to_bps: None, micro_per_mbps: 120_000 }]);
+    items.insert("payg.traffic".to_owned(), vec![PriceTier { up_to_bps: None, micro_per_unit: 120_000 }]);
     NewPriceBook { effective_from: None, currency: "EUR".to_owned(), items, dry_run: false }
 }
 

@@ -28,13 +28,13 @@ on_both!(
 
 fn new_book(price: i64) -> NewPriceBook {
     let tiers = vec![
-        Tier { up_to_bps: Some(5_000_000), micro_per_mbps: price },
-        Tier { up_to_bps: None, micro_per_mbps: 10_000_000_000_000 },
+        Tier { up_to_bps: Some(5_000_000), micro_per_unit: price },
+        Tier { up_to_bps: None, micro_per_unit: 10_000_000_000_000 },
     ];
     let mut items: Vec<_> =
         Duration::ALL.iter().map(|duration| (format!("sub.{duration}"), tiers.clone())).collect();
     items.push(("payg.bandwidth".to_owned(), tiers));
-    items.push(("payg.traffic".to_owned(), vec![Tier { up_to_bps: None, micro_per_mbps: 0 }]));
+    items.push(("payg.traffic".to_owned(), vec![Tier { up_to_bps: None, micro_per_unit: 0 }]));
     NewPriceBook { effective_from: Some(at(price)), currency: "JPY".to_owned(), items }
 }
 

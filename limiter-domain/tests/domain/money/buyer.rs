@@ -16,9 +16,9 @@ use crate::fixture::{MADE, account, at};
 
 /// The tiers of one item: peaks up to which the price holds, and the price; the last without an end.
 pub(crate) fn tiers(tiers: &[(Option<u64>, i64)]) -> Vec<Tier> {
-    let tier = |&(up_to_mbps, micro_per_mbps): &(Option<u64>, i64)| Tier {
+    let tier = |&(up_to_mbps, micro_per_unit): &(Option<u64>, i64)| Tier {
         up_to_bps: up_to_mbps.map(|mbps| mbps * 1_000_000),
-        micro_per_mbps,
+        micro_per_unit,
     };
     tiers.iter().map(tier).collect()
 }
@@ -39,7 +39,7 @@ pub(crate) fn example() -> NewPriceBook {
 pub(crate) fn tiered() -> NewPriceBook {
     let mut new = example();
     for (name, list) in &mut new.items {
-        let price = list[0].micro_per_mbps;
+        let price = list[0].micro_per_unit;
         if name != "payg.traffic" {
             *list = tiers(&[(Some(5), price / 3), (Some(40), price), (None, price * 3 / 2)]);
         }

@@ -183,7 +183,7 @@ fn a_later_book_changes_no_paid_period() {
     let mut dear = example();
     dear.effective_from = Some(noon("2026-12-02"));
     for (_, tiers) in &mut dear.items {
-        tiers[0].micro_per_mbps *= 2;
+        tiers[0].micro_per_unit *= 2;
     }
     let book = buyer.books.next(&dear, noon("2026-12-01")).expect("a book");
     let list: Vec<_> = buyer.books.list().iter().cloned().chain([book.into()]).collect();
