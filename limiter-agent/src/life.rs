@@ -10,7 +10,7 @@ use sd_notify::NotifyState;
 
 use crate::clock;
 use crate::control::InForce;
-use crate::dataplane::{Maps, MeterArray, Programs};
+use crate::dataplane::{Maps, Programs};
 use crate::desired::{Desired, OriginSpec};
 use crate::egress::Gate;
 use crate::line;
@@ -249,7 +249,7 @@ async fn open(place: &Place, source: &Source, metering: Option<&Metering>) -> an
     let undo = Undo::open(&place.state_dir).context("reading the record for uninstall")?;
     let new = maps.meters().begin_epoch(clock::chance() as u64);
     if let Some(metering) = metering {
-        metering.read(MeterArray::open(&place.pins)?, new);
+        metering.read(maps.shared_meters(), new);
     }
     Ok(Node { maps, programs, netlink, gate: Gate::open(), undo, metering: metering.cloned(), actions: 0 })
 }

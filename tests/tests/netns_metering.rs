@@ -6,14 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use limiter_agent::desired::{NodeState, parse};
-use limiter_api::usage::UsageBatch;
+use limiter_api::usage::{Measured, UsageBatch};
 use limiter_tests::agent::Agent;
 use limiter_tests::control_fake::{FakeControl, TOKEN};
 use limiter_tests::growth;
 use limiter_tests::observer::Observer;
 use limiter_tests::random::Random;
 use limiter_tests::topology::{Topology, host_address};
-use limiter_tests::udp::{meet, send};
+use limiter_tests::udp::{Sink, meet, send};
 
 const PORT: u16 = 9000;
 /// Below every limit here, so that nothing is refused and all that arrives was counted.
@@ -167,4 +167,41 @@ fn killed_while_maps_grow_every_byte_is_said_once() {
     let watched = observer.watched();
     let (networks, web) = sums(&batches_until_now(&control, &agent), "office/web");
     assert_eq!((networks, web), (watched.bytes, watched.bytes), "{}", agent.log());
+}
+
+#[test]
+fn what_was_refused_and_the_seconds_and_windows_of_it_are_said() {
+    let topology = Topology::new(&[1]);
+    let control = FakeControl::start(&topology.node);
+    let mut agent = follower(&topology, &control);
+    control.publish(
+        "a",
+        1,
+        parsed(
+            "version: 1\ninterfaces: [{match: \"inst*\"}]\nnetworks:\n- {name: office, prefixes: [10.10.0.0/24], instances: \
+             [{name: web, addresses: [10.10.0.2], up: 1Mbps}]}\n",
+        ),
+    );
+    agent.launch();
+    let observer = observer(&topology);
+    let to = SocketAddr::new(host_address(false), PORT);
+    let seconds = 25;
+    // A port without a listener would answer, and what is sent next is an error of the socket's then.
+    let sink = Sink::start(&topology.host, to);
+    let from = &topology.instance(0, 0).namespace;
+    let sent = send(from, to, RATE_BPS, 1000, Duration::from_secs(seconds));
+    let arrived = sink.finish().bytes();
+    let watched = observer.watched();
+    assert_eq!(watched.bytes, arrived);
+    let batches = batches_until_now(&control, &agent);
+    let rows: Vec<_> = batches.iter().flat_map(|batch| &batch.instances).map(|row| row.up).collect();
+    let sum = |value: fn(&Measured) -> u64| rows.iter().map(value).sum::<u64>();
+    assert_eq!(sum(|row| row.bytes), watched.bytes);
+    assert_eq!(sum(|row| row.refused_bytes), sent.bytes - watched.bytes, "offered is passed and refused");
+    let limited_s = sum(|row| row.limited_s);
+    assert!((seconds - 2..=seconds + 2).contains(&limited_s), "{limited_s} of {seconds} s");
+    let highest = rows.iter().map(|row| row.window_bytes_max).max().expect("a row");
+    // 1 Mbps for 10 s, and the burst of 100 ms in the first of them.
+    assert!((1_150_000..=1_290_000).contains(&highest), "{highest} bytes in 10 s");
+    assert!(batches.iter().all(|batch| batch.networks.iter().all(|row| !row.estimated)), "{batches:#?}");
 }

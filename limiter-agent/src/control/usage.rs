@@ -84,11 +84,12 @@ impl Sender<'_> {
         let sequence = sealed.sequence;
         let mut answer = self.send(sealed, self.is_gzip).await;
         // One that does not know compressed bodies says so, or takes them for no JSON.
-        let is_unread = matches!(answer.as_ref().map_err(refusal), Err(Some((400 | 415, _))));
-        if is_unread && self.is_gzip && self.tried_plain != sequence {
+        let status = answer.as_ref().map_err(refusal).err().flatten().map(|(status, _)| status);
+        let is_unread = status == Some(415) || status == Some(400) && self.tried_plain != sequence;
+        if is_unread && self.is_gzip {
             self.tried_plain = sequence;
             answer = self.send(sealed, false).await;
-            self.is_gzip = answer.is_err();
+            self.is_gzip = status != Some(415) && answer.is_err();
         }
         let error = match answer {
             Ok(taken) => return outcome(sequence, &taken),

@@ -4,6 +4,7 @@ use std::collections::HashMap as StdHashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aya::maps::lpm_trie::Key;
 use aya::maps::{MapData, MapInfo};
@@ -49,7 +50,7 @@ pub struct Maps {
     reasons: Pinned,
     unknown: Pinned,
     meters_id: u32,
-    meters: MeterArray,
+    meters: Arc<MeterArray>,
 }
 
 impl Maps {
@@ -70,7 +71,7 @@ impl Maps {
             reasons: open("REASONS")?,
             unknown: open("UNKNOWN")?,
             meters_id: meters.info.id(),
-            meters: MeterArray::map(meters.fd(), owners.fd(), owners.info.max_entries())?,
+            meters: Arc::new(MeterArray::map(meters.fd(), owners.fd(), owners.info.max_entries())?),
         }))
     }
 
@@ -96,6 +97,11 @@ impl Maps {
     /// The meters and their owners.
     pub fn meters(&self) -> &MeterArray {
         &self.meters
+    }
+
+    /// The same for another thread.
+    pub fn shared_meters(&self) -> Arc<MeterArray> {
+        Arc::clone(&self.meters)
     }
 
     /// The kernel's id of the meter array: a program that uses it is ours.
@@ -207,13 +213,6 @@ impl Maps {
     pub fn forget_unknown(&self, key: AddressKey) {
         let _ = self.unknown.delete(&[key]);
     }
-}
-
-/// The meters pinned in `pins`, mapped by themselves.
-pub(super) fn meters(pins: &Path) -> Result<MeterArray, DataPlaneError> {
-    let pins = bpffs::layout(pins);
-    let (meters, owners) = (Pinned::open(&pins, "METERS")?, Pinned::open(&pins, "OWNERS")?);
-    MeterArray::map(meters.fd(), owners.fd(), owners.info.max_entries())
 }
 
 /// One pinned map, opened and checked.

@@ -1,15 +1,14 @@
 //! The meters and their owners, mapped into the agent: reading is a memory scan, a limit change a store.
 
 use std::os::fd::BorrowedFd;
-use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use limiter_common::cost::TICKS_PER_NS;
 use limiter_common::gcra;
 use limiter_common::meter::{Control, Direction, Meter, Owner, index};
 
+use super::DataPlaneError;
 use super::mapping::{Mapping, Shared};
-use super::{DataPlaneError, maps};
 
 /// The `METERS` and `OWNERS` arrays of a node.
 pub struct MeterArray {
@@ -37,11 +36,6 @@ impl std::fmt::Debug for MeterArray {
 }
 
 impl MeterArray {
-    /// The arrays pinned in `pins`, mapped once more.
-    pub fn open(pins: &Path) -> Result<Self, DataPlaneError> {
-        maps::meters(pins)
-    }
-
     /// Maps both arrays, which have room for `slots` slots.
     pub(super) fn map(
         meters: BorrowedFd<'_>,

@@ -62,8 +62,8 @@ impl Metering {
     }
 
     /// Reads these meters from now on, whose maps are `new` where this agent made them.
-    pub fn read(&self, meters: MeterArray, new: bool) {
-        self.ask(Ask::Meters(Box::new(meters), new));
+    pub fn read(&self, meters: Arc<MeterArray>, new: bool) {
+        self.ask(Ask::Meters(meters, new));
     }
 
     /// Says who is coming, so that a slot that somebody gets has a name from its first byte on.

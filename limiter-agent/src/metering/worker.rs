@@ -34,7 +34,7 @@ const DAMAGED_MAX: usize = 3;
 #[derive(Debug)]
 pub(super) enum Ask {
     /// Reads these meters from now on; their maps are new.
-    Meters(Box<MeterArray>, bool),
+    Meters(Arc<MeterArray>, bool),
     /// These may get slots.
     Know(Arc<Subjects>),
     /// Bytes belong to these from now on.
@@ -56,7 +56,7 @@ pub(super) struct Worker {
     place: Place,
     file: PathBuf,
     boot_id: String,
-    meters: Option<Box<MeterArray>>,
+    meters: Option<Arc<MeterArray>>,
     /// This agent made the maps.
     new: bool,
     open: Option<(Store, Option<Recorder>)>,
