@@ -13,6 +13,9 @@ use super::subject::Subject;
 /// Most rows of one batch: less than a control plane takes, so that none takes much memory.
 pub(super) const BATCH_ROWS: usize = 10_000;
 
+/// A wall clock that shows less than this, the start of 2026, was not set yet.
+pub(super) const CLOCK_MIN_MS: i64 = 1_767_225_600_000;
+
 /// A batch of rows without its number, which it gets when it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Block {
@@ -131,8 +134,8 @@ fn put(batch: &mut UsageBatch, subject: &Subject, sum: Sum, start: Timestamp) {
     }
 }
 
-/// Brings to `now` what is dated later, since the clock was set back meanwhile: no control plane takes what is in its
-/// future. True where there was any.
+/// Brings to now what is dated later, since the clock was set back meanwhile, and what is dated by a clock that was
+/// not set yet: no control plane takes what is in its future or long past. True where there was any.
 pub(super) fn bring_to_now(batch: &mut UsageBatch, now_ms: i64) -> bool {
     let (now, start) = (instant(now_ms), instant(floor(now_ms, BUCKET_MS)));
     let mut is_changed = batch.complete_until > now;
@@ -141,7 +144,8 @@ pub(super) fn bring_to_now(batch: &mut UsageBatch, now_ms: i64) -> bool {
     }
     let networks = batch.networks.iter_mut().map(|row| (&mut row.start, &mut row.estimated));
     let instances = batch.instances.iter_mut().map(|row| (&mut row.start, &mut row.estimated));
-    for (row_start, estimated) in networks.chain(instances).filter(|(row_start, _)| **row_start > now) {
+    let is_wrong = |start: Timestamp| start > now || start.as_millisecond() < CLOCK_MIN_MS;
+    for (row_start, estimated) in networks.chain(instances).filter(|(row_start, _)| is_wrong(**row_start)) {
         (*row_start, *estimated) = (start, true);
         is_changed = true;
     }
@@ -152,4 +156,32 @@ pub(super) fn bring_to_now(batch: &mut UsageBatch, now_ms: i64) -> bool {
 pub(super) fn instant(milliseconds: i64) -> Timestamp {
     let nearest = if milliseconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
     Timestamp::from_millisecond(milliseconds).unwrap_or(nearest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_wrong_clock_dated_is_brought_to_now_and_nothing_else() {
+        let now_ms = CLOCK_MIN_MS + 90_000;
+        let subject = Subject::Network { id: "n".into(), plan: None };
+        let dated = |start_ms: i64| {
+            let rows = vec![(subject.clone(), super::super::bucket::Bucket::default())];
+            let closed =
+                Closed { start_ms, complete_before_ms: 0, complete_until_ms: start_ms + BUCKET_MS, rows };
+            let mut batch = blocks(closed).pop().expect("a batch").batch;
+            let is_changed = bring_to_now(&mut batch, now_ms);
+            assert!(batch.complete_until.as_millisecond() <= now_ms);
+            (batch.networks[0].start.as_millisecond() - CLOCK_MIN_MS, batch.networks[0].estimated, is_changed)
+        };
+        assert_eq!(dated(CLOCK_MIN_MS), (0, false, false));
+        assert_eq!(
+            dated(CLOCK_MIN_MS + BUCKET_MS),
+            (BUCKET_MS, false, true),
+            "it says no more than there was"
+        );
+        assert_eq!(dated(CLOCK_MIN_MS + HOUR_MS), (BUCKET_MS, true, true), "a clock that was ahead");
+        assert_eq!(dated(0), (BUCKET_MS, true, true), "a clock that was not set");
+    }
 }

@@ -20,7 +20,7 @@ use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition,
 
 use super::error::StoreError;
 use super::recorder::Recorder;
-use super::rows::{self, Block, Hour};
+use super::rows::{self, Block, CLOCK_MIN_MS, Hour};
 use super::split::{HOUR_MS, floor};
 
 /// Bytes of batches from which on buckets are merged into hours.
@@ -133,10 +133,13 @@ impl Store {
     }
 
     /// The batch to be sent: the one that is sealed, else the oldest that waits, which is sealed then. Nothing of it
-    /// is dated after `now_ms`.
+    /// is dated after `now_ms`; where that is no time of a clock that was set, everything waits.
     pub fn seal(&mut self, now_ms: i64) -> Result<Option<Sealed>, StoreError> {
         if let Some(sealed) = self.sealed()? {
             return Ok(Some(sealed));
+        }
+        if now_ms < CLOCK_MIN_MS {
+            return Ok(None);
         }
         let Some((number, start_ms, before)) = self.oldest()? else { return Ok(None) };
         let batch = self.unpacked(&before)?;
