@@ -205,7 +205,7 @@ fn what_was_refused_and_the_seconds_and_windows_of_it_are_said() {
     let arrived = sink.finish().bytes();
     let watched = observer.watched();
     assert_eq!(watched.bytes, arrived);
-    let batches = batches_until_now(&control, &agent);
+    let batches = batches_with(&control, &agent, watched.bytes);
     let rows: Vec<_> = batches.iter().flat_map(|batch| &batch.instances).map(|row| row.up).collect();
     let sum = |value: fn(&Measured) -> u64| rows.iter().map(value).sum::<u64>();
     assert_eq!(sum(|row| row.bytes), watched.bytes);
