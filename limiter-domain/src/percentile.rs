@@ -19,7 +19,7 @@ pub struct Terms {
     /// What of it is paid at least, percent.
     pub floor_percent: u8,
     /// The price of a Mbps for a month, millionths.
-    pub micro_per_unit: u32,
+    pub micro_per_mbps: u32,
     /// Days of the month: 28 to 31.
     pub days_in_month: u8,
     /// Days of the month that there was something to charge.
@@ -67,7 +67,7 @@ pub fn enhanced(day_peaks_bps: &[u64], terms: Terms) -> Amount {
     let floor = i128::from(terms.cap_bps) * i128::from(terms.floor_percent) * i128::from(terms.days_alive);
     let bps_days = by_peak.max(floor * used);
     let divisor = used * 100 * i128::from(terms.days_in_month.max(1)) * crate::price::MBPS_BPS;
-    Amount::saturated(bps_days * i128::from(terms.micro_per_unit) / divisor)
+    Amount::saturated(bps_days * i128::from(terms.micro_per_mbps) / divisor)
 }
 
 impl Sample {

@@ -10,7 +10,7 @@ fn terms() -> Terms {
     Terms {
         cap_bps: 500 * MBPS,
         floor_percent: 20,
-        micro_per_unit: 108_000_000,
+        micro_per_mbps: 108_000_000,
         days_in_month: 30,
         days_alive: 12,
     }
@@ -43,7 +43,7 @@ fn a_day_has_the_peak_that_twenty_minutes_pass() {
 
 #[test]
 fn the_largest_numbers_are_worked_out() {
-    let all = Terms { cap_bps: u64::MAX, floor_percent: u8::MAX, micro_per_unit: u32::MAX, ..terms() };
+    let all = Terms { cap_bps: u64::MAX, floor_percent: u8::MAX, micro_per_mbps: u32::MAX, ..terms() };
     assert_eq!(enhanced(&[u64::MAX; 40], Terms { days_in_month: 0, ..all }), Amount::new(i64::MAX));
 }
 
