@@ -63,8 +63,7 @@ impl App {
         let sequence = batch.sequence;
         let node = tx.node(&node).await?;
         let node = node.ok_or_else(|| read::missing(Code::NodeNotFound, "node", source.node.as_str()))?;
-        let mut rows = Rows::of(&tx, &node, batch, now).await?;
-        rows.store(&tx, &node.id).await?;
+        let refused = Rows::of(&tx, &node, batch, now).await?.store(&tx, &node.id).await?;
         tx.put_usage_source(&source).await?;
         tx.commit().await?;
         if missing > 0 {
@@ -75,11 +74,11 @@ impl App {
             );
             self.tell(caller, &node.id, EventKind::UsageMissing, &detail).await?;
         }
-        if let Some(first) = &rows.first_refused {
-            let detail = format!("{} rows of batch {sequence}, the first of {first}", rows.refused);
+        if let Some(first) = &refused.first {
+            let detail = format!("{} rows of batch {sequence}, the first of {first}", refused.rows);
             self.tell(caller, &node.id, EventKind::UsageRefused, &detail).await?;
         }
-        Ok(UsageTaken { through: sequence, refused_rows: rows.refused })
+        Ok(UsageTaken { through: sequence, refused_rows: refused.rows })
     }
 
     /// Up to where a record of the caller's node is stored.

@@ -15,10 +15,16 @@ use crate::store::{InstanceHour, NetworkHour, Tx, Write};
 pub(super) struct Rows {
     networks: BTreeMap<(Timestamp, NetworkId, Option<PlanId>), NetworkHour>,
     instances: BTreeMap<(Timestamp, InstanceId), InstanceHour>,
-    /// Those that it may not.
-    pub(super) refused: u64,
-    /// What the first of those was of.
-    pub(super) first_refused: Option<String>,
+    refused: Refused,
+}
+
+/// Rows that the node may not report.
+#[derive(Default)]
+pub(super) struct Refused {
+    /// How many.
+    pub(super) rows: u64,
+    /// What the first of them was of.
+    pub(super) first: Option<String>,
 }
 
 impl Rows {
@@ -31,7 +37,7 @@ impl Rows {
     ) -> Result<Self, AppError> {
         let known = Known::of(tx, node, &batch).await?;
         let mut rows =
-            Self { networks: BTreeMap::new(), instances: BTreeMap::new(), refused: 0, first_refused: None };
+            Self { networks: BTreeMap::new(), instances: BTreeMap::new(), refused: Refused::default() };
         for row in batch.networks {
             rows.add_network(&known, node, &row, now);
         }
@@ -86,13 +92,13 @@ impl Rows {
     }
 
     fn refuse(&mut self, what: &str) {
-        self.refused += 1;
+        self.refused.rows += 1;
         let shown = || what.chars().take(SHOWN_MAX_CHARS).map(|c| if c.is_control() { ' ' } else { c });
-        self.first_refused.get_or_insert_with(|| shown().collect());
+        self.refused.first.get_or_insert_with(|| shown().collect());
     }
 
-    /// Adds what the node stored of these hours before, and stores the sums.
-    pub(super) async fn store(&mut self, tx: &Write, node: &NodeId) -> Result<(), AppError> {
+    /// Adds what the node stored of these hours before, and stores the sums; gives what is not among them.
+    pub(super) async fn store(mut self, tx: &Write, node: &NodeId) -> Result<Refused, AppError> {
         let mut keys: BTreeMap<Timestamp, Vec<NetworkId>> = BTreeMap::new();
         for (hour, network, _) in self.networks.keys() {
             keys.entry(*hour).or_default().push(network.clone());
@@ -114,8 +120,9 @@ impl Rows {
                 row.usage = joined(before.usage, &row.usage);
             }
         }
-        tx.put_network_hours(&self.networks.values().cloned().collect::<Vec<_>>()).await?;
-        Ok(tx.put_instance_hours(&self.instances.values().cloned().collect::<Vec<_>>()).await?)
+        tx.put_network_hours(&self.networks.into_values().collect::<Vec<_>>()).await?;
+        tx.put_instance_hours(&self.instances.into_values().collect::<Vec<_>>()).await?;
+        Ok(self.refused)
     }
 }
 
