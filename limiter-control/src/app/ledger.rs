@@ -1,12 +1,13 @@
 //! What moved money, and what months cost.
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use limiter_api::money::{BillLine, LedgerEntry, LedgerQuery, LineQuery, Order, OrderQuery, Statement};
 use limiter_api::views::Page;
 use limiter_domain::bill::explained;
 use limiter_domain::ledger::{Entry, KeptLine, KeptOrder};
-use limiter_domain::price::{Amount, Books};
-use limiter_domain::statement::{month_of, next_month, statement};
+use limiter_domain::price::{Amount, Books, Currency};
+use limiter_domain::statement::{self, month_of, next_month, statement};
 use limiter_domain::{AccountId, Code, OrderId, PlanId};
 
 use super::error::refuse_field;
@@ -79,9 +80,11 @@ impl App {
         let reach = caller.audits()?;
         let tx = self.store.read().await?;
         let account = read::account(&tx, &reach, id).await?;
+        let currency = currency(&tx).await?;
         let mut items = Vec::new();
         for kept in tx.statements(&account.id, STATEMENTS_MAX).await? {
-            items.push(self.statement_of(&tx, &account.id, kept.month).await?);
+            let stated = statement(kept.opening, &tx.ledger_sums(&account.id, kept.month).await?);
+            items.push(statement_view(&account.id, kept.month, stated, currency, Some(kept.issued_at)));
         }
         Ok(Page { items, next: None })
     }
@@ -100,32 +103,41 @@ impl App {
         };
         let tx = self.store.read().await?;
         let account = read::account(&tx, &reach, id).await?;
-        self.statement_of(&tx, &account.id, month).await
-    }
-
-    /// The statement of a month, as it was written or as it would be now.
-    async fn statement_of(&self, tx: &Tx, account: &AccountId, month: Date) -> Result<Statement, AppError> {
-        let sums = tx.ledger_sums(account, month).await?;
-        let kept = tx.statement(account, month).await?;
+        let kept = tx.statement(&account.id, month).await?;
         let opening = match &kept {
             Some(kept) => kept.opening,
-            None => balance_before(tx, account, month).await?,
+            None => balance_before(&tx, &account.id, month).await?,
         };
-        let stated = statement(opening, &sums);
-        let currency = tx.price_books().await?.list().last().and_then(|book| book.currency);
-        let sums = stated.sums.iter().map(|(kind, sum)| (kind.code().to_owned(), sum.micro()));
-        Ok(Statement {
-            account: account.to_string(),
-            month: month_text(month),
-            currency: currency.map(|currency| currency.to_string()),
-            opening_micro: stated.opening.micro(),
-            sums_micro: sums.collect(),
-            hours_micro: stated.hours.micro(),
-            round_down_micro: stated.round_down.micro(),
-            total_micro: stated.total.micro(),
-            closing_micro: stated.closing.micro(),
-            issued_at: kept.map(|kept| kept.issued_at),
-        })
+        let stated = statement(opening, &tx.ledger_sums(&account.id, month).await?);
+        let issued_at = kept.map(|kept| kept.issued_at);
+        Ok(statement_view(&account.id, month, stated, currency(&tx).await?, issued_at))
+    }
+}
+
+/// The currency of the deployment, where anything has a price.
+async fn currency(tx: &Tx) -> Result<Option<Currency>, AppError> {
+    Ok(tx.price_books().await?.list().last().and_then(|book| book.currency))
+}
+
+fn statement_view(
+    account: &AccountId,
+    month: Date,
+    stated: statement::Statement,
+    currency: Option<Currency>,
+    issued_at: Option<Timestamp>,
+) -> Statement {
+    let sums = stated.sums.iter().map(|(kind, sum)| (kind.code().to_owned(), sum.micro()));
+    Statement {
+        account: account.to_string(),
+        month: month_text(month),
+        currency: currency.map(|currency| currency.to_string()),
+        opening_micro: stated.opening.micro(),
+        sums_micro: sums.collect(),
+        hours_micro: stated.hours.micro(),
+        round_down_micro: stated.round_down.micro(),
+        total_micro: stated.total.micro(),
+        closing_micro: stated.closing.micro(),
+        issued_at,
     }
 }
 
