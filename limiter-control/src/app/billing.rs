@@ -54,11 +54,14 @@ impl App {
         }
     }
 
-    /// Bills hours that are closed, the earliest first; gives their number.
+    /// Bills hours that are closed, the earliest first; gives their number. Without a price book none costs anything,
+    /// and the first book begins with the hour that it comes in.
     async fn bill_some(&self, now: Timestamp) -> Result<usize, AppError> {
-        if self.store.read().await?.hours_due(None, now, 1).await?.is_empty() {
+        let tx = self.store.read().await?;
+        if tx.hours_due(None, now, 1).await?.is_empty() || tx.price_books().await?.list().is_empty() {
             return Ok(0);
         }
+        drop(tx);
         let mut change = self.begin_own(self.scheduler(), "bill").await?;
         let due = change.tx.hours_due(None, now, HOURS_MAX).await?;
         for next in &due {
@@ -122,7 +125,7 @@ impl App {
         change: &mut Change,
         account: &AccountId,
     ) -> Result<(), AppError> {
-        loop {
+        while !change.books().await?.list().is_empty() {
             let due = change.tx.hours_due(Some(account), change.now, HOURS_MAX).await?;
             if due.is_empty() {
                 break;

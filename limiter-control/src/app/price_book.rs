@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use limiter_api::money::{NewPriceBook, PriceBook, PriceTier};
 use limiter_api::views::Page;
+use limiter_domain::bill::closed_at;
 use limiter_domain::price::{self, Tier};
 use limiter_domain::segment::Turn;
+use limiter_domain::usage::hour_of;
 use limiter_domain::{Business, Code, EventKind, Pay, Status};
 
 use super::change::{Begun, Call, Change};
@@ -59,6 +61,8 @@ impl App {
         change.tx.add_price_book(&book, change.now).await?;
         if books.list().is_empty() {
             self.begin_histories(&mut change).await?;
+            let hour = hour_of(change.now);
+            change.tx.put_every_next_hour(hour, closed_at(hour, self.settings())).await?;
         }
         let detail = format!("holds from {}, in {}", book.effective_from, view.currency);
         change.event(EventKind::PriceBookCreated, None, &book.version.to_string(), &detail);

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use limiter_domain::{AccountId, PlanId};
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::error::StoreError;
@@ -97,6 +98,15 @@ impl Write {
     /// Sets the hour of a plan that is to be billed next.
     pub async fn put_next_hour(&self, next: &NextHour) -> Result<(), StoreError> {
         self.put_rows::<Entity>(vec![Row::of(next)], &[]).await
+    }
+
+    /// Sets the hour that is to be billed next of every plan of which any is.
+    pub async fn put_every_next_hour(&self, hour: Timestamp, due_at: Timestamp) -> Result<(), StoreError> {
+        let all = Entity::update_many()
+            .col_expr(Column::NextUs, Expr::value(value::micros(hour)))
+            .col_expr(Column::DueUs, Expr::value(value::micros(due_at)));
+        self.update_rows(all).await?;
+        Ok(())
     }
 
     /// Nothing of a plan is to be billed any more.

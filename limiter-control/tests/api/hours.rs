@@ -269,3 +269,25 @@ async fn plans_from_before_the_first_price_are_billed_from_it_on() {
     }
     assert_eq!(balance_cents(&world).await, 100_000 - 4 * 40);
 }
+
+#[tokio::test]
+async fn hours_before_the_first_price_book_are_never_worked() {
+    let world = World::new().await;
+    let plan = world.payg(None).await;
+    let ended = world.payg(None).await;
+    world.at("2026-11-23T12:20:00Z").await;
+    world.acme_post("/plans/delete", json!({"plans": [ended]})).await.good();
+    let revision = async || world.app.store().read().await.expect("a view").revision();
+    let before = revision().await;
+    world.at("2026-11-28T10:20:00Z").await;
+    assert_eq!(revision().await, before, "there was nothing to bill");
+    world.post("/price-books", None, crate::prices::example()).await.good();
+    top_up(&world, 1_000).await;
+    world.at("2026-11-28T13:05:00Z").await;
+    let lines = hours(&world, "2026-11").await;
+    let begun: Vec<_> = lines.iter().map(|line| (&line["plan"], &line["hour"])).collect();
+    let hour = |text: &str| json!(text);
+    let plan = json!(plan);
+    // The hour of 10 began without prices.
+    assert_eq!(begun, [(&plan, &hour("2026-11-28T11:00:00Z")), (&plan, &hour("2026-11-28T12:00:00Z"))]);
+}
