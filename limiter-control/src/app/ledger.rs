@@ -84,7 +84,7 @@ impl App {
         let mut items = Vec::new();
         for kept in tx.statements(&account.id, STATEMENTS_MAX).await? {
             let stated = statement(kept.opening, &tx.ledger_sums(&account.id, kept.month).await?);
-            items.push(statement_view(&account.id, kept.month, stated, currency, Some(kept.issued_at)));
+            items.push(statement_view(&account.id, kept.month, &stated, currency, Some(kept.issued_at)));
         }
         Ok(Page { items, next: None })
     }
@@ -110,7 +110,7 @@ impl App {
         };
         let stated = statement(opening, &tx.ledger_sums(&account.id, month).await?);
         let issued_at = kept.map(|kept| kept.issued_at);
-        Ok(statement_view(&account.id, month, stated, currency(&tx).await?, issued_at))
+        Ok(statement_view(&account.id, month, &stated, currency(&tx).await?, issued_at))
     }
 }
 
@@ -122,7 +122,7 @@ async fn currency(tx: &Tx) -> Result<Option<Currency>, AppError> {
 fn statement_view(
     account: &AccountId,
     month: Date,
-    stated: statement::Statement,
+    stated: &statement::Statement,
     currency: Option<Currency>,
     issued_at: Option<Timestamp>,
 ) -> Statement {
