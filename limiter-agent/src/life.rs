@@ -247,9 +247,14 @@ async fn open(place: &Place, source: &Source, metering: Option<&Metering>) -> an
     let programs = Programs::load(&place.pins, &sizing::sizes(&source.desired))?;
     let maps = Maps::open(&place.pins)?.context("the maps just pinned are gone")?;
     let undo = Undo::open(&place.state_dir).context("reading the record for uninstall")?;
-    let new = maps.meters().begin_epoch(clock::chance() as u64);
-    if let Some(metering) = metering {
-        metering.read(maps.shared_meters(), new);
+    maps.meters().begin_epoch(clock::chance() as u64);
+    match metering {
+        Some(metering) => {
+            // Names first: what they counted before the record begins must not be taken for new.
+            metering.know(&Arc::new(Subjects::of(&source.desired)));
+            metering.read(maps.shared_meters());
+        }
+        None => maps.meters().note_recorded(),
     }
     Ok(Node { maps, programs, netlink, gate: Gate::open(), undo, metering: metering.cloned(), actions: 0 })
 }

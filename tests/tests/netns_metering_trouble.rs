@@ -239,7 +239,12 @@ fn a_damaged_record_is_kept_and_a_new_one_begins() {
     let topology = Topology::new(&[1]);
     let control = FakeControl::start(&topology.node);
     let mut agent = follower(&topology, &control);
+    let to = SocketAddr::new(host_address(false), PORT);
+    let from = &topology.instance(0, 0).namespace;
+    meet(from, &topology.host, to);
     agent.launch();
+    let offer = || send(from, to, RATE_BPS, 1000, Duration::from_secs(1));
+    offer();
     agent.kill();
     fs::write(agent.records().join("usage.redb"), vec![0x5a; 1 << 16]).expect("written");
     agent.launch();
@@ -248,4 +253,12 @@ fn a_damaged_record_is_kept_and_a_new_one_begins() {
     assert!(agent.log().contains("the record of what was measured is damaged"), "{}", agent.log());
     let kept = fs::read(agent.records().join("usage.redb.damaged-1")).expect("kept");
     assert_eq!(kept, vec![0x5a; 1 << 16]);
+    // What the meters counted before may be stored already: the new record begins at what they show.
+    let instance = topology.instance(0, 0);
+    let observer =
+        Observer::start(&topology.host, "eth0", &instance.v4.to_string(), &instance.v6.to_string());
+    offer();
+    thread::sleep(Duration::from_millis(300));
+    let watched = observer.watched();
+    wait_for_bytes(&control, &agent, watched.bytes);
 }

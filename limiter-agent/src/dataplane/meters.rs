@@ -160,15 +160,28 @@ impl MeterArray {
         self.owner(0).entity
     }
 
-    /// Gives the maps the identity `epoch` where they have none; true where they are new, with no owner yet.
-    pub fn begin_epoch(&self, epoch: u64) -> bool {
+    /// Gives the maps the identity `epoch` where they have none. What owners counted before that is nobody's to record.
+    pub fn begin_epoch(&self, epoch: u64) {
         if self.epoch() != 0 {
-            return false;
+            return;
+        }
+        if (1..self.slots()).any(|slot| self.owner(slot).entity != 0) {
+            self.note_recorded();
         }
         let words = self.owners.get(0);
         words.kind.store(Owner::MAPS, Ordering::Release);
         words.entity.store(epoch.max(1), Ordering::Release);
-        (1..self.slots()).all(|slot| self.owner(slot).entity == 0)
+    }
+
+    /// True where what was counted up to some instant is recorded, or nobody's to record: only what comes after it is
+    /// new to whoever begins a record. The slot of the maps themselves keeps it, so it is known after any kill.
+    pub fn is_recorded(&self) -> bool {
+        self.owner(0).generation != 0
+    }
+
+    /// Notes that [`Self::is_recorded`].
+    pub fn note_recorded(&self) {
+        self.owners.get(0).generation.store(1, Ordering::Release);
     }
 
     /// The owner of a slot.

@@ -61,9 +61,9 @@ impl Metering {
         Ok(Self { asks, closed })
     }
 
-    /// Reads these meters from now on, whose maps are `new` where this agent made them.
-    pub fn read(&self, meters: Arc<MeterArray>, new: bool) {
-        self.ask(Ask::Meters(meters, new));
+    /// Reads these meters from now on.
+    pub fn read(&self, meters: Arc<MeterArray>) {
+        self.ask(Ask::Meters(meters));
     }
 
     /// Says who is coming, so that a slot that somebody gets has a name from its first byte on.

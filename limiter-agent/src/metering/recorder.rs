@@ -91,8 +91,8 @@ impl Recorder {
     /// Goes on with the maps that are there now.
     ///
     /// Where they are others than before, as after a reboot, the old ones' buckets end with what was read of them.
-    /// Those that are there begin at zero where they are `new`, as old as this agent; else at what they show, since
-    /// what they counted before may be recorded elsewhere.
+    /// Those that are there begin at zero where they are `new`, recorded by nobody yet; else at what they show, since
+    /// what they counted before is recorded elsewhere.
     pub fn go_on(
         &mut self,
         origin: Origin,

@@ -33,8 +33,8 @@ const DAMAGED_MAX: usize = 3;
 /// What others ask of the thread.
 #[derive(Debug)]
 pub(super) enum Ask {
-    /// Reads these meters from now on; their maps are new.
-    Meters(Arc<MeterArray>, bool),
+    /// Reads these meters from now on.
+    Meters(Arc<MeterArray>),
     /// These may get slots.
     Know(Arc<Subjects>),
     /// Bytes belong to these from now on.
@@ -57,8 +57,6 @@ pub(super) struct Worker {
     file: PathBuf,
     boot_id: String,
     meters: Option<Arc<MeterArray>>,
-    /// This agent made the maps.
-    new: bool,
     open: Option<(Store, Option<Recorder>)>,
     retry_at: Instant,
     /// Whom bytes belong to.
@@ -79,7 +77,6 @@ impl Worker {
             boot_id: clock::boot_id(),
             place,
             meters: None,
-            new: false,
             open: None,
             retry_at: Instant::now(),
             attributed: Arc::default(),
@@ -124,9 +121,8 @@ impl Worker {
 
     fn answer(&mut self, ask: Ask) {
         match ask {
-            Ask::Meters(meters, new) => {
+            Ask::Meters(meters) => {
                 self.meters = Some(meters);
-                self.new |= new;
                 self.go_on();
                 self.settle();
             }
@@ -186,13 +182,10 @@ impl Worker {
         self.read();
         if let Some((_, Some(recorder))) = &mut self.open {
             recorder.attribute(&subjects);
-            self.known = Arc::clone(&subjects);
-        } else {
-            // Who leaves while nothing is recorded still needs a name when it is.
-            self.known = Arc::new(subjects.with(&self.known));
         }
-        self.attributed = subjects;
-        self.keep();
+        self.attributed = Arc::clone(&subjects);
+        // Who leaves while nothing is recorded still needs a name when it is.
+        self.known = if self.keep() { subjects } else { Arc::new(subjects.with(&self.known)) };
     }
 
     fn read(&mut self) -> bool {
@@ -219,6 +212,9 @@ impl Worker {
         if let Err(error) = kept {
             self.broken(&error);
             return false;
+        }
+        if let Some(meters) = &self.meters {
+            meters.note_recorded();
         }
         self.kept_ms = floor(clock::wall().as_millisecond(), WINDOW_MS);
         self.health.durable = Some(instant(at));
@@ -268,7 +264,7 @@ impl Worker {
         let now = now();
         let unread = Origin { epoch: 0, boot_id: self.boot_id.clone() };
         let recorder = recorder.get_or_insert_with(|| Recorder::new(unread, now));
-        recorder.go_on(origin, now, seen(meters), &self.known, self.new);
+        recorder.go_on(origin, now, seen(meters), &self.known, !meters.is_recorded());
         recorder.read(now, seen(meters), &self.known);
         recorder.attribute(&self.attributed);
     }
